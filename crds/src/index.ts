@@ -1,0 +1,2 @@
+/** The kinds of memflow.io/v1alpha1 and the reader of their manifests. */
+export {};

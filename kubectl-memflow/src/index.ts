@@ -1,0 +1,2 @@
+/** The memflow command, as a library. */
+export {};

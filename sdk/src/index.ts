@@ -1,0 +1,2 @@
+/** What users import: Client, Worker, Connection and MemFlow. */
+export {};

@@ -1,0 +1,29 @@
+/**
+ * How every test of the workspace runs: from sources, in forked processes, against one real Postgres.
+ */
+import { defaultServerConditions } from "vite";
+import { defineConfig } from "vitest/config";
+
+/** Every package exports its sources under this condition; children of a test inherit it through NODE_OPTIONS. */
+const SOURCE_CONDITION = "source";
+
+export default defineConfig({
+  resolve: { conditions: [SOURCE_CONDITION, ...defaultServerConditions] },
+  ssr: { resolve: { conditions: [SOURCE_CONDITION, ...defaultServerConditions] } },
+  test: {
+    include: ["**/*.test.ts"],
+    exclude: ["**/node_modules/**", "**/dist/**", "**/.memflow/**", "bench/**"],
+    pool: "forks",
+    execArgv: ["-C", SOURCE_CONDITION],
+    env: { NODE_OPTIONS: `--conditions=${SOURCE_CONDITION}` },
+    globalSetup: ["e2e/setup/test-postgres.ts"],
+    testTimeout: 60_000,
+    hookTimeout: 60_000,
+    reporters: ["default", "./scripts/plain-count-reporter.ts"],
+    coverage: {
+      provider: "v8",
+      include: ["**/src/**/*.ts"],
+      exclude: ["**/*.test.ts", "**/dist/**"],
+    },
+  },
+});

@@ -1,0 +1,2 @@
+/** The worker process of one task queue, as a library. */
+export {};
