@@ -7,6 +7,7 @@ import { defineConfig } from "vitest/config";
 /** Every package exports its sources under this condition; children of a test inherit it through NODE_OPTIONS. */
 const SOURCE_CONDITION = "source";
 
+// oxlint-disable-next-line import/no-default-export -- vitest reads its configuration from the default export
 export default defineConfig({
   resolve: { conditions: [SOURCE_CONDITION, ...defaultServerConditions] },
   ssr: { resolve: { conditions: [SOURCE_CONDITION, ...defaultServerConditions] } },

@@ -18,6 +18,7 @@ export interface PlainCount {
 }
 
 /** The reporter; named in vitest.config.ts, started by vitest alone. */
+// oxlint-disable-next-line import/no-default-export -- vitest loads a reporter file by its default export
 export default class PlainCountReporter implements Reporter {
   #count: PlainCount | undefined;
 

@@ -34,7 +34,7 @@ export async function setup(): Promise<() => Promise<void>> {
     createPostgresUser: true,
     initdbFlags: ["--encoding=UTF8", "--locale=C"],
     postgresFlags: ["-c", `max_connections=${CONNECTIONS_MAX}`, "-c", `unix_socket_directories=${folder}`],
-    onLog: (line) => log.push(String(line)),
+    onLog: (line) => log.push(line),
     onError: (line) => log.push(String(line)),
   });
   try {
