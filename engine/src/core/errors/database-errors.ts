@@ -1,0 +1,72 @@
+/**
+ * What is wrong with the database, its connection or its schema, said once at start rather than in every query.
+ *
+ * Does not read SQLSTATEs: the store maps those to these classes. Who throws one has taken the password out.
+ */
+import { MemFlowError } from './memflow-error.ts';
+
+/** What keeps MemFlow from working with the database. */
+export type ConnectionErrorCode =
+  | 'BAD_CONNECTION'
+  | 'DATABASE_UNREACHABLE'
+  | 'DATABASE_READ_ONLY'
+  | 'DATABASE_TOO_OLD'
+  | 'AUTHENTICATION_FAILED'
+  | 'POOLER_IN_TRANSACTION_MODE'
+  | 'PERMISSION_DENIED';
+
+/** The database cannot be reached or used as it is. */
+export class ConnectionError extends MemFlowError {
+  declare readonly code: ConnectionErrorCode;
+  /** Host, port and database, without the password; `undefined` before they are known. */
+  readonly target: string | undefined;
+
+  constructor(
+    code: ConnectionErrorCode,
+    options: { readonly message: string; readonly target?: string; readonly cause?: unknown },
+  ) {
+    super(options.message, {
+      name: 'ConnectionError',
+      code,
+      ...('cause' in options ? { cause: options.cause } : {}),
+    });
+    this.target = options.target;
+  }
+}
+
+/** What is wrong with the schema of a store. */
+export type SchemaErrorCode =
+  | 'SCHEMA_MISSING'
+  | 'SCHEMA_TOO_NEW'
+  | 'SCHEMA_TOO_OLD'
+  | 'BAD_SCHEMA_NAME';
+
+/** The schema is not there, has a bad name, or another version than this code was written for. */
+export class SchemaError extends MemFlowError {
+  declare readonly code: SchemaErrorCode;
+  readonly schema: string | undefined;
+  /** The version found in the database; `undefined` when it is not about versions. */
+  readonly foundVersion: number | undefined;
+  /** The version that this code needs; `undefined` when it is not about versions. */
+  readonly neededVersion: number | undefined;
+
+  constructor(
+    code: SchemaErrorCode,
+    options: {
+      readonly message: string;
+      readonly schema?: string;
+      readonly foundVersion?: number;
+      readonly neededVersion?: number;
+      readonly cause?: unknown;
+    },
+  ) {
+    super(options.message, {
+      name: 'SchemaError',
+      code,
+      ...('cause' in options ? { cause: options.cause } : {}),
+    });
+    this.schema = options.schema;
+    this.foundVersion = options.foundVersion;
+    this.neededVersion = options.neededVersion;
+  }
+}
