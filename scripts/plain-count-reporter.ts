@@ -11,7 +11,7 @@ import type { Reporter, SerializedError, TestCase, TestModule } from "vitest/nod
 const STDOUT = 1;
 
 /** What a run comes to; `skips` holds a line per skipped test: its name and its reason. */
-export interface PlainCount {
+interface PlainCount {
   readonly passed: number;
   readonly failed: number;
   readonly skips: readonly string[];
@@ -55,7 +55,7 @@ function describeSkip(module: TestModule, test: TestCase, note: string | undefin
 }
 
 /** The listing of the skipped tests, if any, and the plain line, which ends the text. */
-export function formatPlainCount(count: PlainCount): string {
+function formatPlainCount(count: PlainCount): string {
   const skips = count.skips.map((skip) => `skipped: ${skip}\n`).join("");
   return `${skips}${count.passed} passed, ${count.failed} failed, ${count.skips.length} skipped\n`;
 }

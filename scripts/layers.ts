@@ -1,0 +1,164 @@
+/**
+ * The import table: which package may import which, and which folder of the engine may import which.
+ *
+ * `checkImport` judges one import and explains a refusal; it reads no file. The check that walks the tree is
+ * `check-layers.ts`. Whether a package from npm is declared at all is knip's business, not this table's.
+ */
+import { isBuiltin } from "node:module";
+import { posix } from "node:path";
+
+/** Where a package lives and what it may import of ours; `any` is for the places where everything meets. */
+export interface PackageRule {
+  readonly folder: string;
+  readonly name: string;
+  /** Names of our packages; a name with a door (`@memflow/engine/testing`) allows that door alone. */
+  readonly mayImport: readonly string[] | "any";
+  /** What a folder below may import besides, by its path inside the package. */
+  readonly folderMayImport?: Readonly<Record<string, readonly string[]>>;
+}
+
+/** One import as written: the file by its path from the root of the workspace, with forward slashes. */
+export interface ImportSite {
+  readonly file: string;
+  readonly specifier: string;
+}
+
+export const PACKAGE_RULES: readonly PackageRule[] = [
+  { folder: "migrations", name: "@memflow/migrations", mayImport: [] },
+  { folder: "engine", name: "@memflow/engine", mayImport: ["@memflow/migrations"] },
+  { folder: "sdk", name: "@memflow/sdk", mayImport: ["@memflow/engine"] },
+  {
+    folder: "worker-runtime",
+    name: "@memflow/worker-runtime",
+    mayImport: ["@memflow/engine", "@memflow/sdk"],
+  },
+  { folder: "crds", name: "@memflow/crds", mayImport: [] },
+  {
+    folder: "operator",
+    name: "@memflow/operator",
+    mayImport: ["@memflow/crds", "@memflow/engine/provision"],
+  },
+  { folder: "gateway", name: "@memflow/gateway", mayImport: ["@memflow/crds", "@memflow/sdk"] },
+  {
+    folder: "kubectl-memflow",
+    name: "@memflow/cli",
+    mayImport: ["@memflow/crds", "@memflow/sdk"],
+    folderMayImport: { "src/dev": ["@memflow/engine", "@memflow/worker-runtime", "@memflow/operator/plan"] },
+  },
+  { folder: "examples/research-agent", name: "@memflow/example-research-agent", mayImport: ["@memflow/sdk"] },
+  { folder: "e2e", name: "@memflow/e2e", mayImport: "any" },
+];
+
+/**
+ * The folders of `engine/src`, each with those that it may import besides itself. Imports point one way:
+ * core <- store <- client, worker and core <- guards <- worker. Files beside the folders are the engine's doors and
+ * may import all of them; so may `testing`.
+ */
+const ENGINE_FOLDERS: Readonly<Record<string, readonly string[] | "any">> = {
+  core: [],
+  store: ["core"],
+  guards: ["core"],
+  client: ["core", "store"],
+  worker: ["core", "guards", "store"],
+  testing: "any",
+};
+
+/** Folders of these names, in any package, hold decisions only: no I/O, no clock, no randomness. */
+const PURE_FOLDERS: readonly string[] = ["core", "plan"];
+
+/** What pure code may import from outside: nothing here opens, waits, or draws a random number by being called. */
+const PURE_BUILTINS: readonly string[] = ["node:assert", "node:buffer", "node:util"];
+const PURE_PACKAGES: readonly string[] = ["ms", "zod"];
+
+/**
+ * Judges one import of one file.
+ *
+ * @param site - The importing file and the specifier as written.
+ * @param rules - The packages of the workspace (default: MemFlow's own).
+ * @returns Why the import is refused and what to do instead; `undefined` when it stands.
+ */
+export function checkImport(
+  site: ImportSite,
+  rules: readonly PackageRule[] = PACKAGE_RULES,
+): string | undefined {
+  const importer = rules.find((rule) => isInside(site.file, rule.folder));
+  if (!importer) return undefined;
+  const target = site.specifier.startsWith(".")
+    ? posix.join(posix.dirname(site.file), site.specifier)
+    : undefined;
+  return target === undefined
+    ? (checkPackageImport(importer, site, rules) ?? checkPureImport(importer, site))
+    : checkRelativeImport(importer, site.file, target);
+}
+
+function checkPackageImport(
+  importer: PackageRule,
+  site: ImportSite,
+  rules: readonly PackageRule[],
+): string | undefined {
+  const imported = rules.find(
+    (rule) => site.specifier === rule.name || site.specifier.startsWith(`${rule.name}/`),
+  );
+  if (!imported || imported === importer || importer.mayImport === "any") return undefined;
+  const allowed = [...importer.mayImport];
+  for (const [folder, names] of Object.entries(importer.folderMayImport ?? {})) {
+    if (isInside(site.file, `${importer.folder}/${folder}`)) allowed.push(...names);
+  }
+  if (allowed.includes(imported.name) || allowed.includes(site.specifier)) return undefined;
+  return `${importer.name} may not import ${site.specifier}; here it may import ${listNames(allowed)}`;
+}
+
+function checkPureImport(importer: PackageRule, site: ImportSite): string | undefined {
+  const folder = pureFolderOf(importer, site.file);
+  if (folder === undefined || isTest(site.file)) return undefined;
+  const allowed = isBuiltin(site.specifier) ? PURE_BUILTINS : PURE_PACKAGES;
+  if (allowed.includes(site.specifier)) return undefined;
+  return `${folder}/ is pure and may not import ${site.specifier}; do that at the edge and pass the value in (allowed: ${listNames([...PURE_BUILTINS, ...PURE_PACKAGES])})`;
+}
+
+function checkRelativeImport(importer: PackageRule, file: string, target: string): string | undefined {
+  if (!isInside(target, importer.folder)) {
+    return `${target} is outside ${importer.folder}/; import another package by its name`;
+  }
+  return importer.folder === "engine" ? checkEngineImport(file, target) : undefined;
+}
+
+function checkEngineImport(file: string, target: string): string | undefined {
+  const from = engineFolderOf(file);
+  const to = engineFolderOf(target);
+  if (from === undefined || from === to) return undefined;
+  const allowed = ENGINE_FOLDERS[from];
+  if (allowed === undefined) {
+    return `engine/src/${from}/ has no row in the import table; add it to ENGINE_FOLDERS in scripts/layers.ts`;
+  }
+  if (allowed === "any" || (to === "testing" && isTest(file))) return undefined;
+  if (to !== undefined && allowed.includes(to)) return undefined;
+  const named = to === undefined ? target : `engine/src/${to}/`;
+  return `engine/src/${from}/ may not import ${named}; besides itself it may import ${listNames(allowed)}`;
+}
+
+/** The folder of `engine/src` that holds the file; `undefined` for the files beside those folders. */
+function engineFolderOf(file: string): string | undefined {
+  const [packageFolder, source, folder, ...rest] = file.split("/");
+  return packageFolder === "engine" && source === "src" && rest.length > 0 ? folder : undefined;
+}
+
+function pureFolderOf(importer: PackageRule, file: string): string | undefined {
+  const source = `${importer.folder}/src`;
+  if (!isInside(file, source)) return undefined;
+  const folders = posix.relative(source, posix.dirname(file)).split("/");
+  const depth = folders.findIndex((folder) => PURE_FOLDERS.includes(folder));
+  return depth === -1 ? undefined : posix.join(source, ...folders.slice(0, depth + 1));
+}
+
+function isInside(path: string, folder: string): boolean {
+  return path.startsWith(`${folder}/`);
+}
+
+function isTest(file: string): boolean {
+  return file.endsWith(".test.ts");
+}
+
+function listNames(names: readonly string[]): string {
+  return names.length === 0 ? "nothing of ours" : names.join(", ");
+}
