@@ -1,0 +1,304 @@
+-- How messages, signals, starts and ends cross from one run to another. Each function locks in the order that
+-- 0001_tables.sql states and is called inside the transaction of its sender's flush.
+
+-- Puts messages into the inboxes of open runs. `p_messages` is a json array of
+-- {to, from, kind, position, name, payload}. The target's row is locked against its end; a closed or missing target
+-- refuses. Returns one row per target: its owner, or its queue when it has none.
+create function deliver_messages(p_messages json)
+returns table (to_run uuid, open boolean, owner uuid, task_queue text)
+language plpgsql
+set search_path from current
+set enable_seqscan = off
+set enable_mergejoin = off
+set enable_hashjoin = off
+as $$
+declare
+  v_open uuid[];
+begin
+  select array_agg(locked.run_id) into v_open
+  from (
+    select r.run_id
+    from runs r
+    where r.run_id in (select (m ->> 'to')::uuid from json_array_elements(p_messages) m)
+      and r.status = 'running'
+    order by r.run_id
+    for no key update
+  ) locked;
+
+  -- The identity is drawn while the target is locked, so the order of ids is the order of commits.
+  insert into inbox (run_id, from_run_id, position, kind, name, payload)
+  select (m ->> 'to')::uuid, (m ->> 'from')::uuid, (m ->> 'position')::integer, (m ->> 'kind')::smallint,
+    m ->> 'name', m -> 'payload'
+  from json_array_elements(p_messages) with ordinality as list(m, place)
+  where (m ->> 'to')::uuid = any (v_open)
+  order by place;
+
+  update runs r
+  set ready_at = least(r.ready_at, clock_timestamp())
+  where r.run_id = any (v_open) and r.owner is null and r.ready_at > clock_timestamp();
+
+  return query
+  select distinct t.id, r.run_id = any (v_open) and v_open is not null, r.owner, r.task_queue
+  from (select distinct (m ->> 'to')::uuid as id from json_array_elements(p_messages) m) t
+  left join runs r on r.run_id = t.id;
+end;
+$$;
+
+-- Takes the locks of signal ids, in key order, so that a sender and a waiter never miss each other.
+create function lock_signal_ids(p_signal_ids text[])
+returns void
+language plpgsql
+set search_path from current
+as $$
+begin
+  perform pg_advisory_xact_lock(key)
+  from (
+    select distinct hashtextextended(current_schema() || chr(31) || id, 7349) as key
+    from unnest(p_signal_ids) id
+    order by 1
+  ) keys;
+end;
+$$;
+
+-- Routes signals that name no run. `p_signals` is a json array of {from, name, payload, ttl_ms}. A signal of a
+-- workflow run goes to the first that waits for the id among its hooks, then upwards among its parents; otherwise (and
+-- for a client, whose `from` is null) to the run of this schema that has waited longest; otherwise it is kept.
+-- Returns one row per signal, in order.
+create function route_signals(p_signals json)
+returns table (place bigint, to_run uuid, owner uuid, task_queue text, kept_until timestamptz)
+language plpgsql
+set search_path from current
+set enable_seqscan = off
+set enable_mergejoin = off
+set enable_hashjoin = off
+as $$
+declare
+  v_signal record;
+  v_target record;
+  v_from uuid;
+begin
+  perform lock_signal_ids(array(select m ->> 'name' from json_array_elements(p_signals) m));
+  for v_signal in
+    select m, list.place from json_array_elements(p_signals) with ordinality as list(m, place) order by list.place
+  loop
+    place := v_signal.place;
+    to_run := null; owner := null; task_queue := null; kept_until := null;
+    v_from := (v_signal.m ->> 'from')::uuid;
+    with recursive upwards (run_id, parent_run_id, rank) as (
+      select r.run_id, r.parent_run_id, 1 from runs r where r.run_id = v_from
+      union all
+      select p.run_id, p.parent_run_id, u.rank + 1
+      from upwards u join runs p on p.run_id = u.parent_run_id
+      where u.rank < 100
+    ), related (run_id, rank) as (
+      select h.run_id, 0 from runs h where h.parent_run_id = v_from and h.hook
+      union all
+      select u.run_id, u.rank from upwards u where u.rank > 1
+    )
+    select w.run_id, w.position into v_target
+    from waits w left join related on related.run_id = w.run_id
+    where w.signal_id = v_signal.m ->> 'name'
+      and w.run_id is distinct from v_from
+    order by related.rank nulls last, w.since, w.run_id, w.position
+    limit 1;
+
+    if v_target.run_id is not null then
+      select d.to_run, d.owner, d.task_queue into to_run, owner, task_queue
+      from deliver_messages(json_build_array(json_build_object(
+        'to', v_target.run_id, 'from', v_from, 'kind', 4, 'name', v_signal.m ->> 'name', 'payload', v_signal.m -> 'payload'
+      ))) d
+      where d.open;
+      -- The next signal of this id is for the next waiter.
+      delete from waits w
+      where w.signal_id = v_signal.m ->> 'name' and w.run_id = v_target.run_id and w.position = v_target.position;
+    end if;
+    if to_run is null then
+      kept_until := clock_timestamp() + make_interval(secs => (v_signal.m ->> 'ttl_ms')::double precision / 1000);
+      insert into stray_signals (expires_at, signal_id, payload)
+      values (kept_until, v_signal.m ->> 'name', v_signal.m -> 'payload');
+    end if;
+    return next;
+  end loop;
+end;
+$$;
+
+-- Records that runs wait for signal ids ({run, position, name} each) and hands them what was kept for these ids.
+-- Returns the runs that got a message.
+create function await_signals(p_waits json)
+returns setof uuid
+language plpgsql
+set search_path from current
+set enable_seqscan = off
+set enable_mergejoin = off
+set enable_hashjoin = off
+as $$
+begin
+  perform lock_signal_ids(array(select m ->> 'name' from json_array_elements(p_waits) m));
+  insert into waits (signal_id, run_id, position)
+  select m ->> 'name', (m ->> 'run')::uuid, (m ->> 'position')::integer
+  from json_array_elements(p_waits) m
+  on conflict do nothing;
+
+  return query
+  with waiting as (
+    select w.signal_id, w.run_id, w.position, row_number() over (partition by w.signal_id order by w.since, w.run_id, w.position) as turn
+    from waits w
+    where (w.signal_id, w.run_id, w.position) in (
+      select m ->> 'name', (m ->> 'run')::uuid, (m ->> 'position')::integer from json_array_elements(p_waits) m
+    )
+  ), kept as (
+    select s.signal_id, s.stray_id, s.payload, row_number() over (partition by s.signal_id order by s.stray_id) as turn
+    from stray_signals s
+    where s.signal_id in (select m ->> 'name' from json_array_elements(p_waits) m) and s.expires_at > clock_timestamp()
+  ), given as (
+    insert into inbox (run_id, kind, name, payload)
+    select waiting.run_id, 4, kept.signal_id, kept.payload
+    from waiting join kept using (signal_id, turn)
+    order by kept.stray_id
+    returning run_id
+  ), taken as (
+    delete from stray_signals s using kept, waiting
+    where waiting.signal_id = kept.signal_id and waiting.turn = kept.turn
+      and s.signal_id = kept.signal_id and s.stray_id = kept.stray_id
+  ), served as (
+    delete from waits w using waiting, kept
+    where waiting.signal_id = kept.signal_id and waiting.turn = kept.turn
+      and w.signal_id = waiting.signal_id and w.run_id = waiting.run_id and w.position = waiting.position
+  )
+  select distinct given.run_id from given;
+end;
+$$;
+
+-- Inserts runs. `p_runs` is a json array of {run, workflow_id, workflow_name, task_queue, parent, parent_position, hook,
+-- entity, retention_seconds, priority, dialect, delay_ms, watcher, input, options}. A workflow id that names another
+-- open run refuses. Workflow ids must differ within one call. Returns one row per run: whether it stands, and the run
+-- that holds the id.
+create function insert_runs(p_runs json)
+returns table (run_id uuid, stands boolean, holder uuid)
+language plpgsql
+set search_path from current
+set enable_seqscan = off
+set enable_mergejoin = off
+set enable_hashjoin = off
+as $$
+declare
+  v_taken uuid[];
+begin
+  with wanted as (
+    select (m ->> 'run')::uuid as id, m ->> 'workflow_id' as workflow_id
+    from json_array_elements(p_runs) m
+    order by m ->> 'workflow_id'
+  ), taken as (
+    insert into workflow_ids as w (workflow_id, run_id)
+    select wanted.workflow_id, wanted.id from wanted
+    on conflict (workflow_id) do update set run_id = excluded.run_id
+    where w.run_id = excluded.run_id
+      or exists (select 1 from runs r where r.run_id = w.run_id and r.status <> 'running')
+    returning w.run_id
+  )
+  select array_agg(taken.run_id) into v_taken from taken;
+
+  insert into runs (
+    run_id, entity_id, parent_run_id, parent_position, hook, ready_at, retention_seconds, priority, task_queue,
+    workflow_name, workflow_id, dialect, build_id, watchers, input, options
+  )
+  select (m ->> 'run')::uuid, coalesce((m ->> 'entity')::uuid, (m ->> 'run')::uuid), (m ->> 'parent')::uuid,
+    (m ->> 'parent_position')::integer, coalesce((m ->> 'hook')::boolean, false),
+    clock_timestamp() + make_interval(secs => coalesce((m ->> 'delay_ms')::double precision, 0) / 1000),
+    coalesce((m ->> 'retention_seconds')::integer, 604800), coalesce((m ->> 'priority')::smallint, 3),
+    m ->> 'task_queue', m ->> 'workflow_name', m ->> 'workflow_id', coalesce(m ->> 'dialect', 'memflow'), m ->> 'build_id',
+    case when m ->> 'watcher' is null then null else array[m ->> 'watcher'] end, m -> 'input', m -> 'options'
+  from json_array_elements(p_runs) m
+  where (m ->> 'run')::uuid = any (v_taken)
+  order by m ->> 'run'
+  -- A start that meets its own run id has succeeded.
+  on conflict on constraint runs_pkey do nothing;
+
+  return query
+  select (m ->> 'run')::uuid, w.run_id = (m ->> 'run')::uuid, w.run_id
+  from json_array_elements(p_runs) m
+  left join workflow_ids w on w.workflow_id = m ->> 'workflow_id';
+end;
+$$;
+
+-- Ends runs from outside their own code (cancel, interrupt, terminate, hooks of an ended run). `p_ends` is a json array
+-- of {run, status, failure, descend, retention_seconds}. Tells parents; the fence moves, so that the owner's next flush
+-- is refused. Returns one row per ended run: its former owner, its watchers, and the parent that got a message.
+create function end_runs(p_ends json)
+returns table (run_id uuid, owner uuid, watchers text[], parent_run_id uuid, parent_owner uuid, parent_queue text)
+language plpgsql
+set search_path from current
+set enable_seqscan = off
+set enable_mergejoin = off
+set enable_hashjoin = off
+as $$
+declare
+  v_family uuid[];
+  v_ended json;
+begin
+  with recursive family (id, descend, depth) as (
+    select (m ->> 'run')::uuid, coalesce((m ->> 'descend')::boolean, false), 0 from json_array_elements(p_ends) m
+    union all
+    select r.run_id, family.descend, family.depth + 1
+    from family join runs r on r.parent_run_id = family.id
+    where r.status = 'running' and (r.hook or family.descend) and family.depth < 1000
+  )
+  select array_agg(distinct family.id) into v_family from family;
+
+  perform 1
+  from runs r
+  where r.run_id = any (v_family)
+    or r.run_id in (select c.parent_run_id from runs c where c.run_id = any (v_family))
+  order by r.run_id
+  for no key update;
+
+  with recursive wanted (id, status, failure, descend, retention_seconds, depth) as (
+    select (m ->> 'run')::uuid, m ->> 'status', m ->> 'failure', coalesce((m ->> 'descend')::boolean, false),
+      (m ->> 'retention_seconds')::integer, 0
+    from json_array_elements(p_ends) m
+    union all
+    select r.run_id, wanted.status, wanted.failure, wanted.descend, wanted.retention_seconds, wanted.depth + 1
+    from wanted join runs r on r.parent_run_id = wanted.id
+    where r.run_id = any (v_family) and wanted.depth < 1000
+  ), family as (
+    select distinct on (wanted.id) wanted.* from wanted order by wanted.id, wanted.depth
+  ), before as (
+    select r.run_id, r.owner, r.watchers
+    from runs r
+    where r.run_id in (select family.id from family) and r.status = 'running'
+  ), ended as (
+    update runs r
+    set status = family.status, failure = family.failure::json, owner = null, ready_at = null, busy = false,
+      wake_at = null, epoch = r.epoch + 1, closed_at = clock_timestamp(),
+      expires_at = clock_timestamp() + make_interval(secs => coalesce(family.retention_seconds, r.retention_seconds))
+    from before, family
+    where r.run_id = before.run_id and family.id = r.run_id
+    returning r.run_id, before.owner, before.watchers, r.parent_run_id, r.parent_position, r.hook, r.workflow_name, r.failure
+  )
+  select json_agg(ended) into v_ended from ended;
+
+  delete from inbox i using json_array_elements(v_ended) e where i.run_id = (e ->> 'run_id')::uuid;
+  delete from activities a using json_array_elements(v_ended) e where a.run_id = (e ->> 'run_id')::uuid;
+  delete from waits w using json_array_elements(v_ended) e where w.run_id = (e ->> 'run_id')::uuid;
+
+  return query
+  with told as (
+    select d.to_run, d.owner, d.task_queue
+    from deliver_messages((
+      select coalesce(json_agg(json_build_object(
+        'to', e ->> 'parent_run_id', 'from', e ->> 'run_id', 'position', e -> 'parent_position',
+        'kind', case when (e ->> 'hook')::boolean then 17 else 13 end, 'name', e ->> 'workflow_name',
+        'payload', e -> 'failure'
+      )), '[]'::json)
+      from json_array_elements(v_ended) e
+      where e ->> 'parent_run_id' is not null and e ->> 'parent_position' is not null
+    )) d
+    where d.open
+  )
+  select (e ->> 'run_id')::uuid, (e ->> 'owner')::uuid,
+    array(select json_array_elements_text(case when json_typeof(e -> 'watchers') = 'array' then e -> 'watchers' else '[]'::json end)),
+    told.to_run, told.owner, told.task_queue
+  from json_array_elements(v_ended) e
+  left join told on told.to_run = (e ->> 'parent_run_id')::uuid;
+end;
+$$;

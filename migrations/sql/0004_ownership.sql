@@ -1,0 +1,369 @@
+-- Who owns which run and which attempt: claims, heartbeats, death, hand-over.
+
+-- Claims up to p_limit ready runs of a queue for a worker, for the workflows it knows, by priority, then by due time.
+-- A run that was found busy at p_suspect_after takeovers without progress is claimed only with p_alone.
+create function claim_runs(
+  p_worker uuid, p_queue text, p_workflows text[], p_limit integer, p_alone boolean, p_suspect_after integer
+)
+returns table (
+  run_id uuid, entity_id uuid, parent_run_id uuid, parent_position integer, hook boolean, epoch integer,
+  event_count integer, busy_takeovers smallint, has_inbox boolean, started_ms double precision, workflow_id text,
+  workflow_name text, dialect text, input text, options text
+)
+language plpgsql
+set search_path from current
+set enable_seqscan = off
+set enable_mergejoin = off
+set enable_hashjoin = off
+set plan_cache_mode = force_generic_plan
+as $$
+begin
+  return query
+  with picked as (
+    select ready.run_id
+    from unnest(p_workflows) as known (name)
+    cross join generate_series(1, 5) as level (priority)
+    cross join lateral (
+      select r.run_id, r.priority, r.ready_at
+      from runs r
+      where r.ready_at is not null and r.ready_at <= clock_timestamp()
+        and r.task_queue = p_queue and r.workflow_name = known.name and r.priority = level.priority
+        and (r.busy_takeovers + r.busy::integer >= p_suspect_after) = p_alone
+      order by r.ready_at
+      limit p_limit
+      for no key update skip locked
+    ) ready
+    order by ready.priority, ready.ready_at
+    limit p_limit
+  )
+  update runs r
+  set owner = p_worker, epoch = r.epoch + 1, ready_at = null, busy = true,
+    busy_takeovers = r.busy_takeovers + r.busy::integer
+  from picked
+  where r.run_id = picked.run_id
+    and exists (select 1 from workers w where w.worker_id = p_worker and w.dead_at is null)
+  returning r.run_id, r.entity_id, r.parent_run_id, r.parent_position, r.hook, r.epoch, r.event_count, r.busy_takeovers,
+    exists (select 1 from inbox i where i.run_id = r.run_id),
+    extract(epoch from r.started_at)::double precision * 1000, r.workflow_id, r.workflow_name, r.dialect, r.input::text,
+    r.options::text;
+end;
+$$;
+
+-- Leases up to p_limit due attempts of a queue's activities to a worker.
+create function claim_activities(p_worker uuid, p_queue text, p_activities text[], p_limit integer)
+returns table (
+  run_id uuid, "position" integer, attempt integer, name text, args text, policy text, workflow_id text, workflow_name text,
+  written_ms double precision
+)
+language plpgsql
+set search_path from current
+set enable_seqscan = off
+set enable_mergejoin = off
+set enable_hashjoin = off
+set plan_cache_mode = force_generic_plan
+as $$
+begin
+  return query
+  with picked as (
+    select due.run_id, due.position
+    from unnest(p_activities) as known (name)
+    cross join generate_series(1, 5) as level (priority)
+    cross join lateral (
+      select a.run_id, a.position, a.priority, a.due_at
+      from activities a
+      where a.state = 'queued' and a.due_at <= clock_timestamp()
+        and a.task_queue = p_queue and a.name = known.name and a.priority = level.priority
+      order by a.due_at
+      limit p_limit
+      for no key update skip locked
+    ) due
+    order by due.priority, due.due_at
+    limit p_limit
+  )
+  update activities a
+  set state = 'leased', owner = p_worker
+  from picked, runs r
+  where a.run_id = picked.run_id and a.position = picked.position and r.run_id = a.run_id
+    and exists (select 1 from workers w where w.worker_id = p_worker and w.dead_at is null)
+  returning a.run_id, a.position, a.attempt, a.name, a.args::text, a.policy::text, r.workflow_id, r.workflow_name,
+    extract(epoch from a.written_at)::double precision * 1000;
+end;
+$$;
+
+-- Records what became of leased attempts. `p_outcomes` is a json array of {run, position, attempt, kind, name, payload,
+-- retry_ms}: with retry_ms the attempt goes back to the queue as the next one, else its outcome becomes a message to the
+-- run (kind 1 or 2). An outcome whose lease is no longer the worker's writes nothing. Returns what to wake.
+create function settle_activities(p_worker uuid, p_number bigint, p_outcomes json)
+returns json
+language plpgsql
+set search_path from current
+set enable_seqscan = off
+set enable_mergejoin = off
+set enable_hashjoin = off
+as $$
+declare
+  v_messages json;
+  v_wake json;
+begin
+  insert into flushes (writer, number) values (p_worker, p_number);
+  perform 1
+  from runs r
+  where r.run_id in (select (m ->> 'run')::uuid from json_array_elements(p_outcomes) m)
+  order by r.run_id
+  for no key update;
+
+  update activities a
+  set state = 'queued', owner = null, attempt = a.attempt + (m ->> 'advance')::integer, failure = m -> 'payload',
+    due_at = clock_timestamp() + make_interval(secs => (m ->> 'retry_ms')::double precision / 1000)
+  from json_array_elements(p_outcomes) m
+  where m ->> 'retry_ms' is not null
+    and a.run_id = (m ->> 'run')::uuid and a.position = (m ->> 'position')::integer
+    and a.owner = p_worker and a.attempt = (m ->> 'attempt')::integer;
+
+  with settled as (
+    delete from activities a using json_array_elements(p_outcomes) m
+    where m ->> 'retry_ms' is null
+      and a.run_id = (m ->> 'run')::uuid and a.position = (m ->> 'position')::integer
+      and a.owner = p_worker and a.attempt = (m ->> 'attempt')::integer
+    returning a.run_id, a.position, a.name, m
+  )
+  select json_agg(json_build_object(
+    'to', settled.run_id, 'position', settled.position, 'kind', (settled.m ->> 'kind')::integer, 'name', settled.name,
+    'payload', settled.m -> 'payload'
+  )) into v_messages
+  from settled;
+
+  if v_messages is not null then
+    select json_agg(json_build_object('run', d.to_run, 'owner', d.owner, 'queue', d.task_queue)) into v_wake
+    from deliver_messages(v_messages) d
+    where d.open;
+  end if;
+  update flushes set reply = v_wake where writer = p_worker and number = p_number and v_wake is not null;
+  return v_wake;
+end;
+$$;
+
+-- Registers a worker incarnation.
+create function register_worker(p_worker uuid, p_serves json, p_build_id text, p_host text, p_dead_after_ms integer)
+returns double precision
+language sql
+set search_path from current
+as $$
+  insert into workers (worker_id, serves, build_id, host, dead_after_ms)
+  values (p_worker, p_serves, p_build_id, p_host, p_dead_after_ms)
+  on conflict (worker_id) do update set serves = excluded.serves
+  returning extract(epoch from clock_timestamp())::double precision * 1000
+$$;
+
+-- One heartbeat: whether the incarnation still lives, and the database's clock.
+create function beat_worker(p_worker uuid, p_turn_ms bigint)
+returns table (alive boolean, database_ms double precision)
+language plpgsql
+set search_path from current
+as $$
+begin
+  update workers w set beat_at = clock_timestamp(), turn_ms = p_turn_ms
+  where w.worker_id = p_worker and w.dead_at is null;
+  alive := found;
+  database_ms := extract(epoch from clock_timestamp())::double precision * 1000;
+  return next;
+end;
+$$;
+
+-- Called by the thread that watches a worker's main loop, before it ends the process: the run (or the attempt's run) whose
+-- code blocks the loop answers for it, the other runs of the worker do not. The worker is dead from here on.
+create function blame_run(p_worker uuid, p_kind text, p_run uuid, p_position integer)
+returns void
+language plpgsql
+set search_path from current
+as $$
+begin
+  update workers set dead_at = clock_timestamp() where worker_id = p_worker and dead_at is null;
+  -- A blocked loop is certain guilt: it weighs four takeovers. What else the worker held is released without blame.
+  update runs r
+  set busy = r.run_id = p_run, busy_takeovers = r.busy_takeovers + case when r.run_id = p_run then 3 else 0 end,
+    owner = null,
+    ready_at = case
+      when r.busy or exists (select 1 from inbox i where i.run_id = r.run_id) then clock_timestamp()
+      else coalesce(r.wake_at, 'infinity')
+    end
+  where r.owner = p_worker and r.status = 'running';
+  -- An attempt leased from the queue answers as one that was lost.
+  update activities a
+  set attempt = a.attempt + 1, state = 'queued', owner = null
+  where p_kind = 'activity' and a.run_id = p_run and a.position = p_position and a.owner = p_worker
+    and coalesce((a.policy ->> 'maximumAttempts')::integer, 1) > a.attempt;
+end;
+$$;
+
+-- Sets dead what has not been heard of, and returns the number of incarnations that died now.
+create function bury_workers()
+returns integer
+language plpgsql
+set search_path from current
+as $$
+declare
+  v_count integer;
+begin
+  with silent as (
+    select w.worker_id from workers w
+    where w.dead_at is null
+      and w.beat_at < clock_timestamp() - make_interval(secs => w.dead_after_ms::double precision / 1000)
+    order by w.worker_id
+    for update skip locked
+  )
+  update workers w set dead_at = clock_timestamp() from silent where w.worker_id = silent.worker_id;
+  get diagnostics v_count = row_count;
+  return v_count;
+end;
+$$;
+
+-- Releases up to p_limit runs and p_limit leases of dead incarnations; nothing is replayed here. A lost single attempt
+-- becomes its run's failure. Returns the queues that have new work and the owners that have messages.
+create function release_dead(p_limit integer)
+returns table (task_queue text, owner uuid, run_id uuid, released integer)
+language plpgsql
+set search_path from current
+set enable_seqscan = off
+set enable_mergejoin = off
+set enable_hashjoin = off
+as $$
+declare
+  v_messages json;
+  v_count integer;
+begin
+  return query
+  with orphaned as (
+    select r.run_id
+    from workers w
+    cross join lateral (
+      select o.run_id from runs o where o.owner = w.worker_id order by o.run_id limit p_limit for no key update skip locked
+    ) r
+    where w.dead_at is not null
+    limit p_limit
+  ), freed as (
+    update runs r
+    set owner = null,
+      ready_at = case
+        when r.busy or exists (select 1 from inbox i where i.run_id = r.run_id) then clock_timestamp()
+        else coalesce(r.wake_at, 'infinity')
+      end
+    from orphaned
+    where r.run_id = orphaned.run_id and r.status = 'running'
+    returning r.task_queue, r.run_id
+  )
+  select freed.task_queue, null::uuid, null::uuid, count(*)::integer from freed group by freed.task_queue;
+
+  -- A single attempt is never repeated: its loss is its outcome.
+  with lost as (
+    select a.run_id, a.position, a.name, a.attempt, coalesce((a.policy ->> 'maximumAttempts')::integer, 1) = 1 as single
+    from workers w
+    join activities a on a.owner = w.worker_id
+    where w.dead_at is not null
+    order by a.run_id, a.position
+    limit p_limit
+    for no key update of a skip locked
+  ), requeued as (
+    update activities a set state = 'queued', owner = null, due_at = clock_timestamp()
+    from lost
+    where not lost.single and a.run_id = lost.run_id and a.position = lost.position
+    returning a.task_queue
+  ), failed as (
+    delete from activities a using lost
+    where lost.single and a.run_id = lost.run_id and a.position = lost.position
+    returning a.run_id, a.position, a.name
+  )
+  select json_agg(json_build_object('to', failed.run_id, 'position', failed.position, 'kind', 2, 'name', failed.name,
+    'payload', json_build_object('name', 'AttemptLostError', 'code', 'ATTEMPT_LOST', 'message',
+      format('activity "%s" allows a single attempt and its worker died while it ran; it is not repeated', failed.name))))
+  into v_messages
+  from failed;
+
+  if v_messages is not null then
+    return query
+    select d.task_queue, d.owner, d.to_run, 1 from deliver_messages(v_messages) d where d.open;
+  end if;
+
+  -- A dead incarnation that holds nothing is forgotten after an hour.
+  delete from workers w
+  where w.dead_at < clock_timestamp() - interval '1 hour'
+    and not exists (select 1 from runs r where r.owner = w.worker_id)
+    and not exists (select 1 from activities a where a.owner = w.worker_id);
+end;
+$$;
+
+-- Hands over what a worker that stops still owns, at once and without blame, up to p_limit runs a call. With p_retire
+-- the incarnation ends. Returns the queues that have new work.
+create function hand_over(p_worker uuid, p_limit integer)
+returns table (task_queue text, released integer)
+language plpgsql
+set search_path from current
+set enable_seqscan = off
+set enable_mergejoin = off
+set enable_hashjoin = off
+as $$
+begin
+  update activities a set state = 'queued', owner = null, due_at = clock_timestamp() where a.owner = p_worker
+    and coalesce((a.policy ->> 'maximumAttempts')::integer, 1) > 1;
+  return query
+  with held as (
+    select o.run_id from runs o where o.owner = p_worker order by o.run_id limit p_limit for no key update
+  ), freed as (
+    update runs r
+    set owner = null, busy = false,
+      ready_at = case
+        when r.busy or exists (select 1 from inbox i where i.run_id = r.run_id) then clock_timestamp()
+        else coalesce(r.wake_at, 'infinity')
+      end
+    from held
+    where r.run_id = held.run_id and r.status = 'running'
+    returning r.task_queue
+  )
+  select freed.task_queue, count(*)::integer from freed group by freed.task_queue;
+end;
+$$;
+
+-- Removes closed runs whose retention is over, with all that is theirs, and what else has expired; p_limit runs a call,
+-- by whoever gets the lock. Returns how many runs went.
+create function prune(p_limit integer)
+returns integer
+language plpgsql
+set search_path from current
+set enable_seqscan = off
+set enable_mergejoin = off
+set enable_hashjoin = off
+as $$
+declare
+  v_runs uuid[];
+begin
+  if not pg_try_advisory_xact_lock(hashtextextended(current_schema() || chr(31) || 'prune', 7349)) then
+    return 0;
+  end if;
+  select array_agg(expired.run_id) into v_runs
+  from (
+    select r.run_id
+    from runs r
+    where r.expires_at < clock_timestamp()
+      -- A hook's events are part of its run's memory: they go with it.
+      and not (r.hook and exists (select 1 from runs p where p.run_id = r.parent_run_id))
+    order by r.expires_at
+    limit p_limit
+    for update skip locked
+  ) expired;
+  if v_runs is not null then
+    v_runs := v_runs || array(select h.run_id from runs h where h.parent_run_id = any (v_runs) and h.hook and h.status <> 'running');
+    delete from events e where e.run_id = any (v_runs);
+    delete from inbox i where i.run_id = any (v_runs);
+    delete from entities e where e.entity_id = any (v_runs);
+    delete from workflow_ids w using runs r
+    where r.run_id = any (v_runs) and w.workflow_id = r.workflow_id and w.run_id = r.run_id;
+    delete from runs r where r.run_id = any (v_runs);
+  end if;
+  delete from flushes f
+  where f.ctid = any (array(
+    select o.ctid from flushes o where o.at < clock_timestamp() - interval '1 hour' limit 10000
+  ));
+  delete from stray_signals s where s.expires_at < clock_timestamp();
+  return coalesce(cardinality(v_runs), 0);
+end;
+$$;
