@@ -73,29 +73,11 @@ async function clusterHome(folder: DataFolder, runAs: SystemUser | undefined): P
 async function runInitdb(cluster: string, passwordFile: string, task: InitialiseTask): Promise<void> {
   const { runAs } = task;
   try {
-    await runFile(
-      task.initdb,
-      [
-        ...["-D", cluster, "-U", DATABASE_USER, "--pwfile", passwordFile, "--auth", "scram-sha-256"],
-        // The built-in provider sorts and folds the same on every machine, whatever locales it has.
-        ...[
-          "--encoding",
-          "UTF8",
-          "--locale",
-          "C",
-          "--locale-provider",
-          "builtin",
-          "--builtin-locale",
-          "C.UTF-8",
-        ],
-        "--no-instructions",
-      ],
-      {
-        cwd: "/",
-        env: postgresEnvironment(),
-        ...(runAs === undefined ? {} : { uid: runAs.uid, gid: runAs.gid }),
-      },
-    );
+    await runFile(task.initdb, initdbArguments(cluster, passwordFile), {
+      cwd: "/",
+      env: postgresEnvironment(),
+      ...(runAs === undefined ? {} : { uid: runAs.uid, gid: runAs.gid }),
+    });
   } catch (cause) {
     const said = ((cause as { stderr?: string }).stderr ?? "").trim();
     throw new EmbeddedPostgresError("EMBEDDED_POSTGRES_FAILED", {
@@ -103,6 +85,21 @@ async function runInitdb(cluster: string, passwordFile: string, task: Initialise
       cause,
     });
   }
+}
+
+function initdbArguments(cluster: string, passwordFile: string): string[] {
+  const options = {
+    pgdata: cluster,
+    username: DATABASE_USER,
+    pwfile: passwordFile,
+    auth: "scram-sha-256",
+    encoding: "UTF8",
+    locale: "C",
+    // The built-in provider sorts and folds the same on every machine, whatever locales it has.
+    "locale-provider": "builtin",
+    "builtin-locale": "C.UTF-8",
+  };
+  return ["--no-instructions", ...Object.entries(options).map(([name, value]) => `--${name}=${value}`)];
 }
 
 /** Puts the finished cluster where it belongs; leaves it for removal when another one stands there already. */

@@ -80,7 +80,9 @@ export async function watchServer(pid: number): Promise<ServerProcess> {
   const identity = await identifyProcess(pid);
   const stopAtExit = (): void => signal(pid, "SIGINT");
   process.once("exit", stopAtExit);
-  const exited = goneAfter(identity).then(() => void process.off("exit", stopAtExit));
+  const exited = (identity === undefined ? Promise.resolve() : goneAfter(identity)).then(
+    () => void process.off("exit", stopAtExit),
+  );
   return { pid, exited, abandon: () => void process.off("exit", stopAtExit) };
 }
 
@@ -150,9 +152,8 @@ function spawnMessage(command: ServerCommand, cause: unknown): string {
   return `"${command.program}" can't be run: ${String(cause)}; ${own}`;
 }
 
-async function goneAfter(identity: ProcessIdentity | undefined): Promise<void> {
-  while (identity !== undefined && (await isSameProcess(identity)))
-    await delay(WATCH_MS, undefined, { ref: false });
+async function goneAfter(identity: ProcessIdentity): Promise<void> {
+  while (await isSameProcess(identity)) await delay(WATCH_MS, undefined, { ref: false });
 }
 
 async function isWithin(event: Promise<void>, waitMs: number): Promise<boolean> {
