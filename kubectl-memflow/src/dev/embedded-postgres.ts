@@ -22,7 +22,7 @@ import type { DataFolder } from "./postgres/data-folder.ts";
 import { EmbeddedPostgresError } from "./postgres/embedded-postgres-error.ts";
 import { LOOPBACK, findFreePort } from "./postgres/free-port.ts";
 import { initialiseCluster } from "./postgres/initialise-cluster.ts";
-import { chooseRunAsUser } from "./postgres/run-as-user.ts";
+import { canEnter, chooseRunAsUser } from "./postgres/run-as-user.ts";
 import type { SystemUser } from "./postgres/run-as-user.ts";
 import { spawnServer, stopServer, waitUntilReady, watchServer } from "./postgres/server-process.ts";
 import type { ServerProcess } from "./postgres/server-process.ts";
@@ -111,6 +111,13 @@ async function prepareLaunch(options: EmbeddedPostgresOptions): Promise<Launch> 
   const cluster =
     (await resolveCluster(folder)) ??
     (await initialiseCluster(folder, { initdb: binaries.initdb, password, runAs }));
+  if (runAs !== undefined && !(await canEnter(cluster, runAs))) {
+    throw new EmbeddedPostgresError("EMBEDDED_POSTGRES_FOREIGN_DATA", {
+      message:
+        `user "${runAs.name}", who runs the database in "${cluster}", can't enter that folder (any more): ` +
+        `move it to where it was made, or choose another data folder`,
+    });
+  }
   return { folder, cluster, program: binaries.postgres, runAs, password, options };
 }
 

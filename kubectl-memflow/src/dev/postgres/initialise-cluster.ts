@@ -81,7 +81,9 @@ async function runInitdb(cluster: string, passwordFile: string, task: Initialise
   } catch (cause) {
     const said = ((cause as { stderr?: string }).stderr ?? "").trim();
     throw new EmbeddedPostgresError("EMBEDDED_POSTGRES_FAILED", {
-      message: `initdb could not make a database in "${cluster}": ${said === "" ? String(cause) : said}`,
+      message:
+        `initdb could not make a database in "${cluster}": ${said === "" ? String(cause) : said}; ` +
+        `remove the reason, or set DATABASE_URL to a Postgres of yours`,
       cause,
     });
   }
