@@ -198,7 +198,7 @@ test("a program that ends without stopping takes the server along", async () => 
   const dataDir = await makeFolder();
   const holder = await hold(dataDir);
   holder.child.stdin?.end();
-  await untilGone(holder.pid);
+  await expect(untilGone(holder.pid)).resolves.toBeUndefined();
 });
 
 test("a folder that lost its password is refused with the remedy", async () => {
