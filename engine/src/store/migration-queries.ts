@@ -1,0 +1,59 @@
+/**
+ * The statements around the numbered SQL files: what stands, the lock, the schema and the list of what was applied.
+ *
+ * Promises that a schema's name goes in only as a parameter or through `quoteIdentifier`.
+ */
+import { quoteIdentifier } from "./identifiers.ts";
+
+/** Lists the files that stand in a schema. The columns are those that node-pg-migrate keeps. */
+export const MIGRATIONS_TABLE = "schema_migrations";
+
+/** Longer than any file takes, shorter than a forgotten process would be waited for. */
+export const SET_PATIENT_LOCK_TIMEOUT = "set local lock_timeout = '10min'";
+
+/** A file that waits for a table stops all who come after it, so it gives up soon and is tried again. */
+export const SET_FILE_LOCK_TIMEOUT = "set local lock_timeout = '10s'";
+
+/** One at a time per schema, in the whole database, until the transaction ends. */
+export const LOCK_SCHEMA =
+  "select pg_advisory_xact_lock(hashtextextended('memflow migrate ' || $1::text, 0))";
+
+export const SCHEMA_EXISTS = "select 1 from pg_catalog.pg_namespace where nspname = $1::text";
+
+export const MIGRATIONS_TABLE_EXISTS = `
+  select 1
+  from pg_catalog.pg_class as class
+  join pg_catalog.pg_namespace as namespace on namespace.oid = class.relnamespace
+  where namespace.nspname = $1::text
+    and class.relname = '${MIGRATIONS_TABLE}'`;
+
+export const WHO_AND_WHERE = "select current_user::text as role, current_database()::text as database";
+
+/** The number in front of the newest file's name. */
+export function readVersion(schema: string): string {
+  return `select coalesce(max(split_part(name, '_', 1)::integer), 0) as version from ${table(schema)}`;
+}
+
+export function createSchema(schema: string): string {
+  return `create schema ${quoteIdentifier(schema)}`;
+}
+
+export function createMigrationsTable(schema: string): string {
+  return `
+    create table if not exists ${table(schema)} (
+      id integer generated always as identity primary key,
+      name text not null unique,
+      run_on timestamptz not null
+    );
+    comment on table ${table(schema)} is 'The numbered SQL files of MemFlow that stand in this schema.'`;
+}
+
+/** Exactly the schema: files name their tables without it, and functions keep it as theirs. */
+export function setSearchPath(schema: string): string {
+  // pg_temp is searched first unless it is named: a temporary table must never stand in for one of ours.
+  return `set local search_path = ${quoteIdentifier(schema)}, pg_temp`;
+}
+
+function table(schema: string): string {
+  return `${quoteIdentifier(schema)}.${MIGRATIONS_TABLE}`;
+}

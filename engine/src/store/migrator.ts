@@ -1,0 +1,189 @@
+/**
+ * Brings a store's schema to the version that this code was written for.
+ *
+ * Promises: any number of processes may do it at once; one transaction per file, so a file stands whole or not at all;
+ * any valid schema name; a schema that is up to date is only read, so a role without DDL rights passes. Never goes back
+ * to an older version.
+ */
+import { listMigrations } from "@memflow/migrations";
+import type { Migration } from "@memflow/migrations";
+import { ConnectionError, OptionError, SchemaError } from "../core/errors.ts";
+import type { ConnectionSource } from "./connection-source.ts";
+import { assertSchemaName, quoteIdentifier } from "./identifiers.ts";
+import { applyNextFile } from "./migration-runner.ts";
+import * as sql from "./migration-queries.ts";
+import { Session } from "./session.ts";
+import type { TransactionQuery } from "./session.ts";
+import { codeOf, toStoreError } from "./sql-errors.ts";
+
+/** What to bring to which version. */
+export interface MigrateOptions {
+  readonly source: ConnectionSource;
+  readonly schema: string;
+  /** Default: the newest of this code. */
+  readonly targetVersion?: number;
+  /** The numbered SQL files; default: those of `@memflow/migrations`. */
+  readonly folder?: URL;
+}
+
+/** The schema's version before and after. */
+export interface MigrateResult {
+  readonly from: number;
+  readonly to: number;
+}
+
+/** A file may rebuild an index of a large table; nothing else waits for it. */
+const FILE_TIMEOUT_MS = 600_000;
+
+/**
+ * Creates the schema if it is missing and applies the files that it lacks.
+ *
+ * @returns The versions before and after; equal when nothing was done.
+ * @throws {SchemaError} `BAD_SCHEMA_NAME`; `SCHEMA_TOO_NEW` when a newer MemFlow was here.
+ * @throws {ConnectionError} `PERMISSION_DENIED` with the SQL that an administrator runs; or when the database cannot be
+ *   reached or written.
+ * @see docs/data-model.md
+ */
+export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
+  const { schema, folder } = options;
+  assertSchemaName(schema);
+  const files = listMigrations(folder);
+  const target = checkTarget(options.targetVersion ?? files.length, files.length);
+  const source = options.source.direct ?? options.source;
+  const session = new Session({ source, purpose: "migrate" });
+  try {
+    const from = await schemaVersion(session, schema);
+    assertNotNewer(schema, from, files.length);
+    let to = from;
+    while (to < target) to = await applyNext({ session, schema, files, target });
+    return { from, to };
+  } catch (error) {
+    throw await explain(error, { session, source, schema });
+  } finally {
+    await session.close();
+  }
+}
+
+/**
+ * Reads which version a schema has, without writing.
+ *
+ * @param session - Where to ask.
+ * @param schema - Any schema name.
+ * @returns 0 when the schema or its list of migrations does not exist.
+ */
+export async function schemaVersion(session: Pick<Session, "query">, schema: string): Promise<number> {
+  return readVersion((statement) => session.query(statement), schema);
+}
+
+/**
+ * Checks that a schema has exactly the version that this code needs.
+ *
+ * @throws {SchemaError} `SCHEMA_MISSING`, `SCHEMA_TOO_OLD` or `SCHEMA_TOO_NEW`, each with both versions and the remedy.
+ */
+export async function assertSchemaVersion(session: Pick<Session, "query">, schema: string): Promise<void> {
+  const needed = listMigrations().length;
+  const found = await schemaVersion(session, schema);
+  assertNotNewer(schema, found, needed);
+  if (found === needed) return;
+  const missing = found === 0;
+  throw new SchemaError(missing ? "SCHEMA_MISSING" : "SCHEMA_TOO_OLD", {
+    message:
+      (missing
+        ? `schema "${schema}" holds no store`
+        : `schema "${schema}" has version ${found}, this MemFlow needs ${needed}`) +
+      "; start a Client or Worker whose role may create it, or let the operator provision it",
+    schema,
+    foundVersion: found,
+    neededVersion: needed,
+  });
+}
+
+interface Step {
+  readonly session: Session;
+  readonly schema: string;
+  readonly files: readonly Migration[];
+  readonly target: number;
+}
+
+/** One file in one transaction, or none when another process was faster. Returns the version that stands then. */
+async function applyNext({ session, schema, files, target }: Step): Promise<number> {
+  return session.transaction(async (query) => {
+    // Waiting for others who migrate may take as long as their file; waiting for a table's users may not.
+    await query({ text: sql.SET_PATIENT_LOCK_TIMEOUT });
+    await query({ text: sql.LOCK_SCHEMA, values: [schema], timeoutMs: FILE_TIMEOUT_MS });
+    await query({ text: sql.SET_FILE_LOCK_TIMEOUT });
+    const version = await readVersion(query, schema);
+    assertNotNewer(schema, version, files.length);
+    const next = files[version];
+    if (version >= target || next === undefined) return version;
+    if (version === 0) await createSchema(query, schema);
+    await query({ text: sql.setSearchPath(schema) });
+    await applyNextFile({
+      query: (text) => query({ text, timeoutMs: FILE_TIMEOUT_MS }),
+      schema,
+      migration: next,
+    });
+    return next.version;
+  });
+}
+
+async function createSchema(query: TransactionQuery, schema: string): Promise<void> {
+  // `create schema if not exists` demands the right to create one even where it exists.
+  const { rows } = await query({ text: sql.SCHEMA_EXISTS, values: [schema] });
+  if (rows.length === 0) await query({ text: sql.createSchema(schema) });
+  await query({ text: sql.createMigrationsTable(schema) });
+}
+
+async function readVersion(query: TransactionQuery, schema: string): Promise<number> {
+  const { rows } = await query({ text: sql.MIGRATIONS_TABLE_EXISTS, values: [schema] });
+  if (rows.length === 0) return 0;
+  const result = await query<{ version: number }>({ text: sql.readVersion(schema) });
+  return result.rows[0]?.version ?? 0;
+}
+
+function checkTarget(target: number, latest: number): number {
+  if (Number.isInteger(target) && target >= 0 && target <= latest) return target;
+  throw new OptionError({
+    field: "targetVersion",
+    value: target,
+    remedy: `give a whole number of 0..${latest}`,
+  });
+}
+
+function assertNotNewer(schema: string, found: number, needed: number): void {
+  if (found <= needed) return;
+  throw new SchemaError("SCHEMA_TOO_NEW", {
+    message:
+      `schema "${schema}" has version ${found}, this MemFlow knows versions up to ${needed}; ` +
+      "upgrade this process, or give it a schema of its own",
+    schema,
+    foundVersion: found,
+    neededVersion: needed,
+  });
+}
+
+interface Place {
+  readonly session: Session;
+  readonly source: ConnectionSource;
+  readonly schema: string;
+}
+
+/** A missing right is answered with the statement that grants it; all else as everywhere. */
+async function explain(error: unknown, { session, source, schema }: Place): Promise<Error> {
+  if (codeOf(error) !== "42501") return toStoreError(error, source);
+  const { rows } = await session.query<{ role: string; database: string }>({ text: sql.WHO_AND_WHERE });
+  const role = rows[0]?.role ?? "";
+  const database = rows[0]?.database ?? "";
+  const { rows: existing } = await session.query({ text: sql.SCHEMA_EXISTS, values: [schema] });
+  const remedy =
+    existing.length === 0
+      ? `create schema ${quoteIdentifier(schema)} authorization ${quoteIdentifier(role)}`
+      : `alter schema ${quoteIdentifier(schema)} owner to ${quoteIdentifier(role)}`;
+  return new ConnectionError("PERMISSION_DENIED", {
+    message:
+      `role "${role}" may not create or change schema "${schema}" in database "${database}"; ` +
+      `an administrator runs: ${remedy};`,
+    target: source.describe(),
+    cause: error,
+  });
+}
