@@ -4,8 +4,8 @@
  * Promises that every class extends `MemFlowError`, that its `code` never changes between versions, and that what the
  * message says is also there as fields.
  */
-export { MemFlowError } from './errors/memflow-error.ts';
-export type { ErrorCode, MemFlowErrorOptions } from './errors/memflow-error.ts';
+export { MemFlowError } from "./errors/memflow-error.ts";
+export type { ErrorCode, MemFlowErrorOptions } from "./errors/memflow-error.ts";
 export {
   AttemptLostError,
   FatalError,
@@ -13,8 +13,8 @@ export {
   RetryError,
   ThrownValueError,
   TimeoutError,
-} from './errors/attempt-errors.ts';
-export { Interruption, didInterrupt } from './errors/interruption.ts';
+} from "./errors/attempt-errors.ts";
+export { Interruption, didInterrupt } from "./errors/interruption.ts";
 export {
   CanceledError,
   DuplicateJobError,
@@ -24,8 +24,8 @@ export {
   TerminatedError,
   WorkflowExecutionAlreadyStartedError,
   WorkflowNotFoundError,
-} from './errors/run-errors.ts';
-export type { RunStopOptions } from './errors/run-errors.ts';
+} from "./errors/run-errors.ts";
+export type { RunStopOptions } from "./errors/run-errors.ts";
 export {
   ActivityNotFoundError,
   CrossStoreError,
@@ -34,13 +34,9 @@ export {
   OptionError,
   PayloadError,
   WorkflowTypeNotFoundError,
-} from './errors/misuse-errors.ts';
-export type { EntityErrorCode, PayloadErrorCode } from './errors/misuse-errors.ts';
-export {
-  DeterminismViolation,
-  HistoryMismatchError,
-  ProcessExitError,
-} from './errors/determinism-errors.ts';
-export { ConnectionError, SchemaError } from './errors/database-errors.ts';
-export type { ConnectionErrorCode, SchemaErrorCode } from './errors/database-errors.ts';
-export { describeValue } from './errors/describe-value.ts';
+} from "./errors/misuse-errors.ts";
+export type { EntityErrorCode, PayloadErrorCode } from "./errors/misuse-errors.ts";
+export { DeterminismViolation, HistoryMismatchError, ProcessExitError } from "./errors/determinism-errors.ts";
+export { ConnectionError, SchemaError } from "./errors/database-errors.ts";
+export type { ConnectionErrorCode, SchemaErrorCode } from "./errors/database-errors.ts";
+export { describeValue } from "./errors/describe-value.ts";

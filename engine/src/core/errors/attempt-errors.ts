@@ -4,7 +4,7 @@
  * User code may throw `FatalError`, `MaxedError`, `TimeoutError` and `RetryError` itself: the code decides about the
  * next attempt.
  */
-import { MemFlowError } from './memflow-error.ts';
+import { MemFlowError } from "./memflow-error.ts";
 
 /**
  * Ends the activity or workflow that throws it at once: no further attempt is made (code 598).
@@ -16,7 +16,7 @@ export class FatalError extends MemFlowError {
   declare readonly code: 598;
 
   constructor(message: string, stack?: string) {
-    super(message, { name: 'MemFlowFatalError', code: 598, stack });
+    super(message, { name: "MemFlowFatalError", code: 598, stack });
   }
 }
 
@@ -25,7 +25,7 @@ export class MaxedError extends MemFlowError {
   declare readonly code: 597;
 
   constructor(message: string, stack?: string) {
-    super(message, { name: 'MemFlowMaxedError', code: 597, stack });
+    super(message, { name: "MemFlowMaxedError", code: 597, stack });
   }
 }
 
@@ -34,7 +34,7 @@ export class TimeoutError extends MemFlowError {
   declare readonly code: 596;
 
   constructor(message: string, stack?: string) {
-    super(message, { name: 'MemFlowTimeoutError', code: 596, stack });
+    super(message, { name: "MemFlowTimeoutError", code: 596, stack });
   }
 }
 
@@ -43,13 +43,13 @@ export class RetryError extends MemFlowError {
   declare readonly code: 599;
 
   constructor(message: string, stack?: string) {
-    super(message, { name: 'MemFlowRetryError', code: 599, stack });
+    super(message, { name: "MemFlowRetryError", code: 599, stack });
   }
 }
 
 /** The worker died in the only attempt that the policy allows; whether the work was done is not known. */
 export class AttemptLostError extends MemFlowError {
-  declare readonly code: 'ATTEMPT_LOST';
+  declare readonly code: "ATTEMPT_LOST";
   readonly activityName: string;
   readonly attempt: number;
 
@@ -57,8 +57,8 @@ export class AttemptLostError extends MemFlowError {
     const { activityName, attempt } = options;
     super(
       `attempt ${attempt} of activity "${activityName}" was lost with its worker and the retry policy allows no other; ` +
-        'check whether the work was done, or allow more attempts',
-      { name: 'AttemptLostError', code: 'ATTEMPT_LOST' },
+        "check whether the work was done, or allow more attempts",
+      { name: "AttemptLostError", code: "ATTEMPT_LOST" },
     );
     this.activityName = activityName;
     this.attempt = attempt;
@@ -67,12 +67,12 @@ export class AttemptLostError extends MemFlowError {
 
 /** Stands for something thrown that was no Error (`throw 'boom'`), where only an Error can be handed on. */
 export class ThrownValueError extends MemFlowError {
-  declare readonly code: 'THROWN_VALUE';
+  declare readonly code: "THROWN_VALUE";
   /** What was thrown; `undefined` also when it could not be kept. */
   readonly value: unknown;
 
   constructor(message: string, value: unknown) {
-    super(message, { name: 'ThrownValueError', code: 'THROWN_VALUE' });
+    super(message, { name: "ThrownValueError", code: "THROWN_VALUE" });
     this.value = value;
   }
 }

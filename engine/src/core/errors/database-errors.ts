@@ -3,17 +3,17 @@
  *
  * Does not read SQLSTATEs: the store maps those to these classes. Who throws one has taken the password out.
  */
-import { MemFlowError } from './memflow-error.ts';
+import { MemFlowError } from "./memflow-error.ts";
 
 /** What keeps MemFlow from working with the database. */
 export type ConnectionErrorCode =
-  | 'BAD_CONNECTION'
-  | 'DATABASE_UNREACHABLE'
-  | 'DATABASE_READ_ONLY'
-  | 'DATABASE_TOO_OLD'
-  | 'AUTHENTICATION_FAILED'
-  | 'POOLER_IN_TRANSACTION_MODE'
-  | 'PERMISSION_DENIED';
+  | "BAD_CONNECTION"
+  | "DATABASE_UNREACHABLE"
+  | "DATABASE_READ_ONLY"
+  | "DATABASE_TOO_OLD"
+  | "AUTHENTICATION_FAILED"
+  | "POOLER_IN_TRANSACTION_MODE"
+  | "PERMISSION_DENIED";
 
 /** The database cannot be reached or used as it is. */
 export class ConnectionError extends MemFlowError {
@@ -26,20 +26,16 @@ export class ConnectionError extends MemFlowError {
     options: { readonly message: string; readonly target?: string; readonly cause?: unknown },
   ) {
     super(options.message, {
-      name: 'ConnectionError',
+      name: "ConnectionError",
       code,
-      ...('cause' in options ? { cause: options.cause } : {}),
+      ...("cause" in options ? { cause: options.cause } : {}),
     });
     this.target = options.target;
   }
 }
 
 /** What is wrong with the schema of a store. */
-export type SchemaErrorCode =
-  | 'SCHEMA_MISSING'
-  | 'SCHEMA_TOO_NEW'
-  | 'SCHEMA_TOO_OLD'
-  | 'BAD_SCHEMA_NAME';
+export type SchemaErrorCode = "SCHEMA_MISSING" | "SCHEMA_TOO_NEW" | "SCHEMA_TOO_OLD" | "BAD_SCHEMA_NAME";
 
 /** The schema is not there, has a bad name, or another version than this code was written for. */
 export class SchemaError extends MemFlowError {
@@ -61,9 +57,9 @@ export class SchemaError extends MemFlowError {
     },
   ) {
     super(options.message, {
-      name: 'SchemaError',
+      name: "SchemaError",
       code,
-      ...('cause' in options ? { cause: options.cause } : {}),
+      ...("cause" in options ? { cause: options.cause } : {}),
     });
     this.schema = options.schema;
     this.foundVersion = options.foundVersion;

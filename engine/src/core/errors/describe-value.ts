@@ -22,18 +22,18 @@ export function describeValue(value: unknown): string {
 }
 
 function describe(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.slice(0, DESCRIPTION_LENGTH_MAX + 1));
-  if (typeof value === 'bigint') return `${value}n`;
-  if (typeof value === 'function') return value.name === '' ? 'a function' : `function ${value.name}`;
-  if (typeof value !== 'object' || value === null) return String(value);
+  if (typeof value === "string") return JSON.stringify(value.slice(0, DESCRIPTION_LENGTH_MAX + 1));
+  if (typeof value === "bigint") return `${value}n`;
+  if (typeof value === "function") return value.name === "" ? "a function" : `function ${value.name}`;
+  if (typeof value !== "object" || value === null) return String(value);
   if (Array.isArray(value)) return `an array of ${value.length}`;
-  const tag = Object.prototype.toString.call(value).slice('[object '.length, -1);
-  return tag === 'Object' ? describeObject(value) : `a ${tag}`;
+  const tag = Object.prototype.toString.call(value).slice("[object ".length, -1);
+  return tag === "Object" ? describeObject(value) : `a ${tag}`;
 }
 
 function describeObject(value: object): string {
   const keys = Object.keys(value);
-  return keys.length === 0 ? 'an object' : `an object with ${keys.slice(0, 5).join(', ')}`;
+  return keys.length === 0 ? "an object" : `an object with ${keys.slice(0, 5).join(", ")}`;
 }
 
 function shorten(text: string): string {

@@ -4,14 +4,14 @@
  * Durable calls wait without throwing, so user code practically never sees one; code written for HotMesh that asks
  * `didInterrupt` in every `catch` behaves the same with and without the question.
  */
-import { MemFlowError } from './memflow-error.ts';
+import { MemFlowError } from "./memflow-error.ts";
 
 /** Unwinds user code that must not go on: a run that was dropped from memory, a hook whose run has ended. */
 export class Interruption extends MemFlowError {
-  declare readonly code: 'INTERRUPTION';
+  declare readonly code: "INTERRUPTION";
 
   constructor(reason: string) {
-    super(reason, { name: 'Interruption', code: 'INTERRUPTION' });
+    super(reason, { name: "Interruption", code: "INTERRUPTION" });
   }
 }
 

@@ -32,10 +32,10 @@ export class MemFlowError extends Error {
   readonly code: ErrorCode;
 
   constructor(message: string, options: MemFlowErrorOptions) {
-    super(message, 'cause' in options ? { cause: options.cause } : undefined);
+    super(message, "cause" in options ? { cause: options.cause } : undefined);
     // Not enumerable, as on the built-in errors: loggers and failures show the fields, not the name twice.
-    Object.defineProperty(this, 'name', {
-      value: options.name ?? 'MemFlowError',
+    Object.defineProperty(this, "name", {
+      value: options.name ?? "MemFlowError",
       writable: true,
       configurable: true,
     });

@@ -1,16 +1,16 @@
 /**
  * What user code handed over that MemFlow cannot take: each error names the field, shows the value and says the remedy.
  */
-import { describeValue } from './describe-value.ts';
-import { MemFlowError } from './memflow-error.ts';
+import { describeValue } from "./describe-value.ts";
+import { MemFlowError } from "./memflow-error.ts";
 
 /** Why a payload was refused. */
 export type PayloadErrorCode =
-  | 'PAYLOAD_NOT_SERIALIZABLE'
-  | 'PAYLOAD_TOO_LARGE'
-  | 'PAYLOAD_TOO_DEEP'
-  | 'PAYLOAD_NUL_CHARACTER'
-  | 'PAYLOAD_UNREADABLE';
+  | "PAYLOAD_NOT_SERIALIZABLE"
+  | "PAYLOAD_TOO_LARGE"
+  | "PAYLOAD_TOO_DEEP"
+  | "PAYLOAD_NUL_CHARACTER"
+  | "PAYLOAD_UNREADABLE";
 
 /** An argument, result or signal that JSON, or the limits, cannot hold. Not retried. */
 export class PayloadError extends MemFlowError {
@@ -35,9 +35,9 @@ export class PayloadError extends MemFlowError {
   ) {
     const path = options.path ?? options.field;
     super(`payload "${path}" ${options.problem}; ${options.remedy}`, {
-      name: 'PayloadError',
+      name: "PayloadError",
       code,
-      ...('cause' in options ? { cause: options.cause } : {}),
+      ...("cause" in options ? { cause: options.cause } : {}),
     });
     this.field = options.field;
     this.path = path;
@@ -47,7 +47,7 @@ export class PayloadError extends MemFlowError {
 
 /** A duration that is neither milliseconds nor a string that `ms` reads. Not retried. */
 export class DurationError extends MemFlowError {
-  declare readonly code: 'BAD_DURATION';
+  declare readonly code: "BAD_DURATION";
   readonly field: string;
   readonly value: unknown;
 
@@ -55,7 +55,7 @@ export class DurationError extends MemFlowError {
     super(
       `duration "${options.field}" is ${describeValue(options.value)}; ` +
         'give milliseconds as a number, or a string such as "5 seconds", from 0 to 100 years',
-      { name: 'DurationError', code: 'BAD_DURATION' },
+      { name: "DurationError", code: "BAD_DURATION" },
     );
     this.field = options.field;
     this.value = options.value;
@@ -64,10 +64,10 @@ export class DurationError extends MemFlowError {
 
 /** Why an entity operation was refused. */
 export type EntityErrorCode =
-  | 'ENTITY_FORBIDDEN_KEY'
-  | 'ENTITY_BAD_PATH'
-  | 'ENTITY_BAD_VALUE'
-  | 'ENTITY_TYPE_MISMATCH';
+  | "ENTITY_FORBIDDEN_KEY"
+  | "ENTITY_BAD_PATH"
+  | "ENTITY_BAD_VALUE"
+  | "ENTITY_TYPE_MISMATCH";
 
 /** An entity operation that the entity cannot take; it changed nothing. Not retried. */
 export class EntityError extends MemFlowError {
@@ -79,8 +79,9 @@ export class EntityError extends MemFlowError {
     code: EntityErrorCode,
     options: { readonly path: string; readonly problem: string; readonly remedy: string },
   ) {
-    super(`entity path ${describeValue(options.path)} ${options.problem}; ${options.remedy}`, {
-      name: 'EntityError',
+    const place = options.path === "" ? "the entity" : `entity path ${describeValue(options.path)}`;
+    super(`${place} ${options.problem}; ${options.remedy}`, {
+      name: "EntityError",
       code,
     });
     this.path = options.path;
@@ -89,15 +90,15 @@ export class EntityError extends MemFlowError {
 
 /** An option with a value that it cannot have. Not retried. */
 export class OptionError extends MemFlowError {
-  declare readonly code: 'BAD_OPTION';
+  declare readonly code: "BAD_OPTION";
   readonly field: string;
   readonly value: unknown;
   readonly remedy: string;
 
   constructor(options: { readonly field: string; readonly value: unknown; readonly remedy: string }) {
     super(`option "${options.field}" is ${describeValue(options.value)}; ${options.remedy}`, {
-      name: 'OptionError',
-      code: 'BAD_OPTION',
+      name: "OptionError",
+      code: "BAD_OPTION",
     });
     this.field = options.field;
     this.value = options.value;
@@ -107,20 +108,16 @@ export class OptionError extends MemFlowError {
 
 /** One call names two stores, and nothing crosses from one to another. */
 export class CrossStoreError extends MemFlowError {
-  declare readonly code: 'CROSS_STORE';
+  declare readonly code: "CROSS_STORE";
   readonly field: string;
   readonly store: string;
   readonly otherStore: string;
 
-  constructor(options: {
-    readonly field: string;
-    readonly store: string;
-    readonly otherStore: string;
-  }) {
+  constructor(options: { readonly field: string; readonly store: string; readonly otherStore: string }) {
     super(
       `"${options.field}" names store "${options.otherStore}" inside store "${options.store}"; ` +
-        'reach another store through a client of its own, in an activity',
-      { name: 'CrossStoreError', code: 'CROSS_STORE' },
+        "reach another store through a client of its own, in an activity",
+      { name: "CrossStoreError", code: "CROSS_STORE" },
     );
     this.field = options.field;
     this.store = options.store;
@@ -130,7 +127,7 @@ export class CrossStoreError extends MemFlowError {
 
 /** No worker of the queue has an activity of this name. */
 export class ActivityNotFoundError extends MemFlowError {
-  declare readonly code: 'ACTIVITY_NOT_FOUND';
+  declare readonly code: "ACTIVITY_NOT_FOUND";
   readonly activityName: string;
   readonly taskQueue: string;
   readonly known: readonly string[];
@@ -142,8 +139,8 @@ export class ActivityNotFoundError extends MemFlowError {
   }) {
     super(
       `activity "${options.activityName}" not found on task queue "${options.taskQueue}" (${listNames(options.known)}); ` +
-        'register it with the worker, or name the task queue that has it',
-      { name: 'ActivityNotFoundError', code: 'ACTIVITY_NOT_FOUND' },
+        "register it with the worker, or name the task queue that has it",
+      { name: "ActivityNotFoundError", code: "ACTIVITY_NOT_FOUND" },
     );
     this.activityName = options.activityName;
     this.taskQueue = options.taskQueue;
@@ -153,7 +150,7 @@ export class ActivityNotFoundError extends MemFlowError {
 
 /** No worker of the queue has a workflow of this name. */
 export class WorkflowTypeNotFoundError extends MemFlowError {
-  declare readonly code: 'WORKFLOW_TYPE_NOT_FOUND';
+  declare readonly code: "WORKFLOW_TYPE_NOT_FOUND";
   readonly workflowType: string;
   readonly taskQueue: string;
   readonly known: readonly string[];
@@ -165,8 +162,8 @@ export class WorkflowTypeNotFoundError extends MemFlowError {
   }) {
     super(
       `workflow "${options.workflowType}" not found on task queue "${options.taskQueue}" (${listNames(options.known)}); ` +
-        'register it with the worker, or correct its name',
-      { name: 'WorkflowTypeNotFoundError', code: 'WORKFLOW_TYPE_NOT_FOUND' },
+        "register it with the worker, or correct its name",
+      { name: "WorkflowTypeNotFoundError", code: "WORKFLOW_TYPE_NOT_FOUND" },
     );
     this.workflowType = options.workflowType;
     this.taskQueue = options.taskQueue;
@@ -177,8 +174,8 @@ export class WorkflowTypeNotFoundError extends MemFlowError {
 const LISTED_NAMES_MAX = 10;
 
 function listNames(names: readonly string[]): string {
-  if (names.length === 0) return 'none is known';
+  if (names.length === 0) return "none is known";
   const listed = names.slice(0, LISTED_NAMES_MAX).map((name) => `"${name}"`);
   const more = names.length - listed.length;
-  return `known: ${listed.join(', ')}${more > 0 ? ` and ${more} more` : ''}`;
+  return `known: ${listed.join(", ")}${more > 0 ? ` and ${more} more` : ""}`;
 }

@@ -1,7 +1,7 @@
 /**
  * Errors about a run as a whole: how it was stopped from outside, and why a call that names it is refused.
  */
-import { MemFlowError } from './memflow-error.ts';
+import { MemFlowError } from "./memflow-error.ts";
 
 /** Who was stopped and why. */
 export interface RunStopOptions {
@@ -16,8 +16,8 @@ export class InterruptedError extends MemFlowError {
   readonly job_id: string;
 
   constructor(options: RunStopOptions & { readonly code?: number; readonly stack?: string }) {
-    super(options.reason ?? 'Job Interrupted', {
-      name: 'InterruptedError',
+    super(options.reason ?? "Job Interrupted", {
+      name: "InterruptedError",
       code: options.code ?? 410,
       stack: options.stack,
     });
@@ -27,13 +27,13 @@ export class InterruptedError extends MemFlowError {
 
 /** The run was terminated: its code was not asked and ran no clean-up. Not retried. */
 export class TerminatedError extends MemFlowError {
-  declare readonly code: 'TERMINATED';
+  declare readonly code: "TERMINATED";
   readonly workflowId: string;
 
   constructor(options: RunStopOptions) {
     super(options.reason ?? `workflow "${options.workflowId}" was terminated`, {
-      name: 'TerminatedError',
-      code: 'TERMINATED',
+      name: "TerminatedError",
+      code: "TERMINATED",
     });
     this.workflowId = options.workflowId;
   }
@@ -41,13 +41,13 @@ export class TerminatedError extends MemFlowError {
 
 /** The run was asked to cancel and did. Not retried. */
 export class CanceledError extends MemFlowError {
-  declare readonly code: 'CANCELED';
+  declare readonly code: "CANCELED";
   readonly workflowId: string;
 
   constructor(options: RunStopOptions) {
     super(options.reason ?? `workflow "${options.workflowId}" was canceled`, {
-      name: 'CanceledError',
-      code: 'CANCELED',
+      name: "CanceledError",
+      code: "CANCELED",
     });
     this.workflowId = options.workflowId;
   }
@@ -68,8 +68,8 @@ export class WorkflowExecutionAlreadyStartedError extends MemFlowError {
     },
   ) {
     super(message, {
-      name: options.name ?? 'WorkflowExecutionAlreadyStartedError',
-      code: options.code ?? 'WORKFLOW_EXECUTION_ALREADY_STARTED',
+      name: options.name ?? "WorkflowExecutionAlreadyStartedError",
+      code: options.code ?? "WORKFLOW_EXECUTION_ALREADY_STARTED",
     });
     this.workflowId = options.workflowId;
     this.workflowType = options.workflowType;
@@ -78,15 +78,15 @@ export class WorkflowExecutionAlreadyStartedError extends MemFlowError {
 
 /** The same refusal under MemFlow's name and message. */
 export class DuplicateJobError extends WorkflowExecutionAlreadyStartedError {
-  declare readonly code: 'DUPLICATE_JOB';
+  declare readonly code: "DUPLICATE_JOB";
   readonly jobId: string;
 
-  constructor(jobId: string, workflowType: string = '') {
+  constructor(jobId: string, workflowType: string = "") {
     super(`Duplicate job: ${jobId}`, {
       workflowId: jobId,
       workflowType,
-      name: 'DuplicateJobError',
-      code: 'DUPLICATE_JOB',
+      name: "DuplicateJobError",
+      code: "DUPLICATE_JOB",
     });
     this.jobId = jobId;
   }
@@ -94,15 +94,15 @@ export class DuplicateJobError extends WorkflowExecutionAlreadyStartedError {
 
 /** No run with this workflow id is known, or its history has gone with retention. */
 export class WorkflowNotFoundError extends MemFlowError {
-  declare readonly code: 'WORKFLOW_NOT_FOUND';
+  declare readonly code: "WORKFLOW_NOT_FOUND";
   readonly workflowId: string;
   readonly runId: string | undefined;
 
   constructor(options: { readonly workflowId: string; readonly runId?: string | undefined }) {
-    const run = options.runId === undefined ? '' : ` with run "${options.runId}"`;
+    const run = options.runId === undefined ? "" : ` with run "${options.runId}"`;
     super(
       `workflow "${options.workflowId}"${run} not found; check the id and the namespace, or start it first`,
-      { name: 'WorkflowNotFoundError', code: 'WORKFLOW_NOT_FOUND' },
+      { name: "WorkflowNotFoundError", code: "WORKFLOW_NOT_FOUND" },
     );
     this.workflowId = options.workflowId;
     this.runId = options.runId;
@@ -111,20 +111,16 @@ export class WorkflowNotFoundError extends MemFlowError {
 
 /** A message was refused because its run has ended. */
 export class RunClosedError extends MemFlowError {
-  declare readonly code: 'RUN_CLOSED';
+  declare readonly code: "RUN_CLOSED";
   readonly workflowId: string;
   readonly runId: string;
   readonly status: string;
 
-  constructor(options: {
-    readonly workflowId: string;
-    readonly runId: string;
-    readonly status: string;
-  }) {
+  constructor(options: { readonly workflowId: string; readonly runId: string; readonly status: string }) {
     super(
       `run "${options.runId}" of workflow "${options.workflowId}" is closed (${options.status}) and takes no message; ` +
-        'start the workflow again to reach a new run',
-      { name: 'RunClosedError', code: 'RUN_CLOSED' },
+        "start the workflow again to reach a new run",
+      { name: "RunClosedError", code: "RUN_CLOSED" },
     );
     this.workflowId = options.workflowId;
     this.runId = options.runId;
@@ -134,7 +130,7 @@ export class RunClosedError extends MemFlowError {
 
 /** A run was parked because every worker that took it over died on it. */
 export class StuckError extends MemFlowError {
-  declare readonly code: 'RUN_STUCK';
+  declare readonly code: "RUN_STUCK";
   readonly workflowId: string;
   readonly runId: string;
   readonly takeoverCount: number;
@@ -145,11 +141,11 @@ export class StuckError extends MemFlowError {
     readonly takeoverCount: number;
     readonly reason?: string | undefined;
   }) {
-    const reason = options.reason === undefined ? '' : `: ${options.reason}`;
+    const reason = options.reason === undefined ? "" : `: ${options.reason}`;
     super(
       `run "${options.runId}" of workflow "${options.workflowId}" is stuck after ${options.takeoverCount} takeovers ` +
         `without progress${reason}; correct its code, then resume it`,
-      { name: 'StuckError', code: 'RUN_STUCK' },
+      { name: "StuckError", code: "RUN_STUCK" },
     );
     this.workflowId = options.workflowId;
     this.runId = options.runId;

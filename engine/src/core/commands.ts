@@ -1,0 +1,85 @@
+/**
+ * Commands: what workflow code asked for in one activation, for its owner to carry out.
+ *
+ * Promises that a command holds plain data, that its position is its number in program order, and that replaying the
+ * same history makes the same commands. A command is recorded through the event that answers it.
+ */
+import type { RetryPolicy } from "./retry-policy.ts";
+
+/** Runs an activity; answered by activityCompleted or activityFailed. */
+export interface ActivityCommand {
+  readonly kind: "activity";
+  readonly position: number;
+  readonly name: string;
+  /** JSON text of the argument list. */
+  readonly args: string | null;
+  /** Null: the run's own queue, this worker first. */
+  readonly taskQueue: string | null;
+  readonly policy: RetryPolicy;
+}
+
+/** Waits until a moment of the run's time; answered by timerFired. */
+export interface TimerCommand {
+  readonly kind: "timer";
+  readonly position: number;
+  readonly dueMs: number;
+}
+
+/** Takes back a timer. */
+export interface CancelTimerCommand {
+  readonly kind: "cancel_timer";
+  readonly position: number;
+}
+
+/** Waits for a signal; answered by a signalReceived of its id. */
+export interface WaitCommand {
+  readonly kind: "wait";
+  readonly position: number;
+  readonly signalId: string;
+}
+
+/** Sends a signal; answered by signalSent. */
+export interface SignalCommand {
+  readonly kind: "signal";
+  readonly position: number;
+  readonly signalId: string;
+  readonly payload: string | null;
+  /** A run to send to, whatever waits; null: whoever waits for the id (docs/replay.md, "Where a signal goes"). */
+  readonly toRunId: string | null;
+}
+
+/** Starts a child or a hook; answered by childStarted or hookStarted, then by its outcome when `awaited`. */
+export interface StartCommand {
+  readonly kind: "child" | "hook";
+  readonly position: number;
+  readonly runId: string;
+  readonly workflowId: string;
+  readonly workflowName: string;
+  readonly taskQueue: string;
+  /** JSON text of the argument list. */
+  readonly args: string | null;
+  /** JSON text of the run's options. */
+  readonly options: string | null;
+  readonly retentionSeconds: number | null;
+  readonly awaited: boolean;
+}
+
+/** Reads or changes the entity; answered by entityRead or entityChanged. */
+export interface EntityCommand {
+  readonly kind: "entity";
+  readonly position: number;
+  readonly change: boolean;
+  /** The operation's name. */
+  readonly name: string;
+  /** JSON text of the change, or of the path that is read. */
+  readonly payload: string;
+}
+
+export type Command =
+  | ActivityCommand
+  | TimerCommand
+  | CancelTimerCommand
+  | WaitCommand
+  | SignalCommand
+  | StartCommand
+  | EntityCommand;
