@@ -35,9 +35,9 @@ const TWO_POW_32 = 4_294_967_296;
 const INT8_MAX = 9_223_372_036_854_775_807n;
 const INT8_MIN = -9_223_372_036_854_775_808n;
 
-/** Value of each hexadecimal digit by char code; 255 for every other character. */
-const HEX_VALUES: Uint8Array = makeHexValues();
+/** Value of each hexadecimal digit by char code. */
 const NOT_HEX = 255;
+const HEX_VALUES: Uint8Array = makeHexValues();
 
 /** `uuid[]` from their text form with dashes. */
 export function uuidArray(values: readonly (string | null)[]): Buffer {
