@@ -59,7 +59,7 @@ test("a chain of awaits has run to its end when the drain returns", async () => 
 test("real I/O is still pending after the drain", async () => {
   const finished = await inMacrotask(() => {
     let done = false;
-    void stat(".").then(() => {
+    void stat(".").finally(() => {
       done = true;
     });
     drainMicrotasks();
