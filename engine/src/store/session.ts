@@ -46,6 +46,7 @@ export class Session {
   #asking = false;
   #lostTransaction = false;
   #closed = false;
+  #destroyed = false;
 
   constructor(options: SessionOptions) {
     this.#options = options;
@@ -91,6 +92,9 @@ export class Session {
       } catch (error) {
         await this.#rollback(client);
         throw error;
+      } finally {
+        // The caller has learned of it here.
+        this.#lostTransaction = false;
       }
     });
   }
@@ -107,6 +111,7 @@ export class Session {
   /** Drops the connection at once; what was asked fails, and so does all that follows. */
   destroy(): void {
     this.#closed = true;
+    this.#destroyed = true;
     const client = this.#client;
     this.#client = undefined;
     if (client !== undefined) destroyClient(client);
@@ -124,8 +129,17 @@ export class Session {
       this.#lostTransaction = false;
       throw connectionLost(this.#options.source, "was lost inside a transaction");
     }
-    this.#client ??= await openClient({ ...this.#options, onLost: (client) => this.#forget(client) });
+    this.#client ??= await this.#open();
     return this.#client;
+  }
+
+  async #open(): Promise<pg.Client> {
+    const closed = new SessionClosedError(this.#options.purpose);
+    if (this.#destroyed) throw closed;
+    const client = await openClient({ ...this.#options, onLost: (lost) => this.#forget(lost) });
+    if (!this.#destroyed) return client;
+    destroyClient(client);
+    throw closed;
   }
 
   async #send<Row extends pg.QueryResultRow>(client: pg.Client, statement: Statement): Promise<pg.QueryResult<Row>> {

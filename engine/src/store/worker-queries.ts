@@ -1,0 +1,90 @@
+/**
+ * The statements of a worker: each is one call of a function of the migrations, or one bounded read.
+ *
+ * Promises that user text goes in as parameters only; the schema is quoted once, here.
+ */
+import { quoteIdentifier } from './identifiers.ts';
+
+/** A prepared statement's name and text. */
+export interface QueryText {
+  readonly name: string;
+  readonly text: string;
+}
+
+/** The worker's statements for one schema. */
+export type WorkerQueries = Readonly<Record<keyof typeof TEXTS, QueryText>>;
+
+const TEXTS = {
+  flushRuns: `select :schema.flush_runs(
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)::text as reply`,
+  flushReply: `select reply::text as reply from :schema.flushes where writer = $1 and number = $2`,
+  claimRuns: `select * from :schema.claim_runs($1, $2, $3, $4, $5, $6)`,
+  claimActivities: `select * from :schema.claim_activities($1, $2, $3, $4)`,
+  settleActivities: `select :schema.settle_activities($1, $2, $3)::text as reply`,
+  registerWorker: `select :schema.register_worker($1, $2, $3, $4, $5) as database_ms`,
+  resumeRuns: `select * from :schema.resume_runs($1, $2, $3)`,
+  buryWorkers: `select :schema.bury_workers() as died`,
+  releaseDead: `select * from :schema.release_dead($1)`,
+  handOver: `select * from :schema.hand_over($1, $2)`,
+  retireWorker: `update :schema.workers set dead_at = clock_timestamp() where worker_id = $1 and dead_at is null`,
+  prune: `select :schema.prune($1) as removed`,
+  loadEvents: `
+    select run_id, event_no, kind, position, extract(epoch from at)::double precision * 1000 as at_ms, name,
+      payload::text as payload, entity_no
+    from :schema.events
+    where run_id = any ($1)
+    order by run_id, event_no`,
+  loadInbox: `
+    select i.run_id, i.message_id, i.kind, i.from_run_id, i.position, i.name, i.payload::text as payload
+    from unnest($1::uuid[], $2::bigint[]) as known (run_id, message_id)
+    cross join lateral (
+      select * from :schema.inbox m
+      where m.run_id = known.run_id and m.message_id > known.message_id
+      order by m.message_id
+      limit 1000
+    ) i
+    order by i.run_id, i.message_id`,
+  loadActivities: `
+    select run_id, position, attempt, state, extract(epoch from due_at)::double precision * 1000 as due_ms,
+      failure::text as failure
+    from :schema.activities
+    where run_id = any ($1)`,
+  loadWaits: `select run_id, signal_id, position from :schema.waits where run_id = any ($1)`,
+  loadChanges: `
+    select e.entity_id, e.entity_no, e.payload::text as payload
+    from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as span (entity_id, first_no, last_no)
+    cross join lateral (
+      select * from :schema.events c
+      where c.entity_id = span.entity_id and c.kind = 20 and c.entity_no between span.first_no and span.last_no
+    ) e`,
+  sweepInbox: `select distinct run_id from :schema.inbox where run_id = any ($1)`,
+  sweepOwned: `
+    select r.run_id from unnest($1::uuid[], $2::integer[]) as mine (run_id, epoch)
+    join :schema.runs r on r.run_id = mine.run_id
+    where r.owner is distinct from $3 or r.epoch <> mine.epoch`,
+  strandedNames: `
+    select distinct r.workflow_name as name, 'workflow' as kind
+    from :schema.ready_runs r
+    where r.task_queue = $1 and r.workflow_name <> all ($2)
+    union
+    select distinct a.name, 'activity'
+    from :schema.ready_activities a
+    where a.task_queue = $1 and a.name <> all ($3)
+    limit 20`,
+  knownElsewhere: `
+    select distinct item.name
+    from :schema.workers w,
+      lateral json_array_elements(w.serves -> 'queues') q,
+      lateral json_array_elements_text(q -> 'activities') as item (name)
+    where w.dead_at is null and q ->> 'taskQueue' = $1`,
+} as const;
+
+/** Builds the statements for a schema. */
+export function workerQueries(schema: string): WorkerQueries {
+  const quoted = quoteIdentifier(schema);
+  const entries = Object.entries(TEXTS).map(([name, text]) => [
+    name,
+    { name: `memflow_${name}`, text: text.replaceAll(':schema', () => quoted) },
+  ]);
+  return Object.fromEntries(entries) as WorkerQueries;
+}
