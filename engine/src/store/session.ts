@@ -5,12 +5,12 @@
  * silent connection is found within the statement's timeout; a transaction never continues on another connection; no
  * caller's asynchronous context is kept. Does not retry: who asked knows whether the statement may be sent twice.
  */
-import type pg from "pg";
+import pg from "pg";
 import { MemFlowError } from "../core/errors.ts";
 import type { ConnectionSource } from "./connection-source.ts";
 import { askClient, closeClient, destroyClient, openClient } from "./open-client.ts";
 import type { SessionSettings, Statement } from "./open-client.ts";
-import { classifySqlError, codeOf, connectionLost } from "./sql-errors.ts";
+import { connectionLost, isStalePlan } from "./sql-errors.ts";
 
 export type { SessionSettings, Statement } from "./open-client.ts";
 
@@ -176,15 +176,14 @@ export class Session {
   }
 }
 
-/** After these Postgres closes the connection, or it leads to a server that is no longer the primary. */
+/**
+ * After these the connection is no more use: Postgres closes it, it leads to a server that is no longer the primary, or
+ * its prepared statements are not what they were.
+ */
 function endsConnection(error: unknown): boolean {
-  const code = codeOf(error);
-  if (code === "25006" || code === "25P03" || code?.startsWith("57P") === true) return true;
-  return classifySqlError(error) === "transient" && isFatal(error);
-}
-
-function isFatal(error: unknown): boolean {
-  return typeof error === "object" && error !== null && "severity" in error && error.severity === "FATAL";
+  if (!(error instanceof pg.DatabaseError)) return false;
+  if (error.severity === "FATAL" || isStalePlan(error)) return true;
+  return error.code === "25006" || error.code === "25P03" || error.code?.startsWith("57P") === true;
 }
 
 function ignore(): void {}

@@ -90,6 +90,7 @@ export function classifySqlError(error: unknown): SqlErrorKind {
   if (error instanceof SchemaError) return "schema";
   const code = codeOf(error);
   if (code === undefined) return "other";
+  if (isStalePlan(error)) return "transient";
   if (TRANSIENT_SOCKET_CODES.has(code)) return "transient";
   if (code.length !== 5) return "other";
   return KINDS.get(code) ?? KINDS.get(code.slice(0, 2)) ?? "other";
@@ -99,6 +100,17 @@ export function classifySqlError(error: unknown): SqlErrorKind {
 export function codeOf(error: unknown): string | undefined {
   if (typeof error !== "object" || error === null || !("code" in error)) return undefined;
   return typeof error.code === "string" ? error.code : undefined;
+}
+
+/**
+ * True when a prepared statement does not fit the database any more: a migration changed what it returns, or a pooler
+ * gave it to another backend. On a new connection it is prepared anew.
+ */
+export function isStalePlan(error: unknown): boolean {
+  const code = codeOf(error);
+  if (code === "26000") return true;
+  // The SQLSTATE is "feature not supported", which many things are; the routine is this one only.
+  return code === "0A000" && (error as { readonly routine?: unknown }).routine === "RevalidateCachedQuery";
 }
 
 /** True for an error that our own SQL raised. */
