@@ -1,0 +1,80 @@
+/** A worker's environment is read completely or refused with the names of what is wrong. */
+import { expect, test } from "vitest";
+import { SettingsError, readSettings } from "./settings.ts";
+
+const REQUIRED = {
+  MEMFLOW_DATABASE_URL: "postgres://worker:secret@db:5432/app",
+  MEMFLOW_TASK_QUEUE: "research",
+  MEMFLOW_MODULE: "/app",
+};
+
+function refusal(environment: Record<string, string | undefined>): SettingsError {
+  try {
+    readSettings({ ...REQUIRED, ...environment });
+  } catch (error) {
+    if (error instanceof SettingsError) return error;
+    throw error;
+  }
+  throw new Error("the settings were accepted");
+}
+
+test("three variables are enough", () => {
+  expect(readSettings(REQUIRED)).toEqual({
+    databaseUrl: REQUIRED.MEMFLOW_DATABASE_URL,
+    taskQueue: "research",
+    module: "/app",
+    namespace: "memflow",
+    host: undefined,
+    port: 8_080,
+    activityMax: 100,
+    graceMs: 30_000,
+    buildId: undefined,
+  });
+});
+
+test("every variable reaches its setting", () => {
+  const settings = readSettings({
+    ...REQUIRED,
+    MEMFLOW_NAMESPACE: "tenant",
+    MEMFLOW_HOST: "127.0.0.1",
+    MEMFLOW_PORT: "0",
+    MEMFLOW_MAX_ACTIVITIES: "7",
+    MEMFLOW_GRACE_MS: "0",
+    MEMFLOW_BUILD_ID: "v2",
+  });
+  expect(settings).toMatchObject({
+    namespace: "tenant",
+    host: "127.0.0.1",
+    port: 0,
+    activityMax: 7,
+    graceMs: 0,
+    buildId: "v2",
+  });
+});
+
+test("all missing variables are named at once", () => {
+  const missing = { MEMFLOW_DATABASE_URL: undefined, MEMFLOW_TASK_QUEUE: "", MEMFLOW_MODULE: undefined };
+  expect(refusal(missing)).toMatchObject({
+    code: "BAD_SETTINGS",
+    variables: ["MEMFLOW_DATABASE_URL", "MEMFLOW_TASK_QUEUE", "MEMFLOW_MODULE"],
+  });
+});
+
+test.each([
+  ["MEMFLOW_PORT", "65536"],
+  ["MEMFLOW_PORT", "http"],
+  ["MEMFLOW_MAX_ACTIVITIES", "0"],
+  ["MEMFLOW_MAX_ACTIVITIES", "1.5"],
+  ["MEMFLOW_GRACE_MS", "-1"],
+  ["MEMFLOW_TASK_QUEUE", "q".repeat(129)],
+])("%s=%s is refused by name", (variable, value) => {
+  const error = refusal({ [variable]: value });
+  expect(error.variables).toEqual([variable]);
+  expect(error.message).toMatch(/must (be|have)/u);
+});
+
+test("a bad connection string is refused without showing it", () => {
+  const error = refusal({ MEMFLOW_DATABASE_URL: "mysql://worker:secret@db/app" });
+  expect(error.variables).toEqual(["MEMFLOW_DATABASE_URL"]);
+  expect(error.message).not.toContain("secret");
+});
