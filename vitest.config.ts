@@ -1,16 +1,17 @@
 /**
  * How every test of the workspace runs: from sources, in forked processes, against one real Postgres.
  */
-import { defaultServerConditions } from "vite";
 import { defineConfig } from "vitest/config";
 
 /** Every package exports its sources under this condition; children of a test inherit it through NODE_OPTIONS. */
 const SOURCE_CONDITION = "source";
 
+/** Tests are resolved in Vite's `ssr` environment, the global setup in vitest's own. */
+const FROM_SOURCES = { resolve: { conditions: [SOURCE_CONDITION, "node", "module"] } };
+
 // oxlint-disable-next-line import/no-default-export -- vitest reads its configuration from the default export
 export default defineConfig({
-  resolve: { conditions: [SOURCE_CONDITION, ...defaultServerConditions] },
-  ssr: { resolve: { conditions: [SOURCE_CONDITION, ...defaultServerConditions] } },
+  environments: { ssr: FROM_SOURCES, __vitest__: FROM_SOURCES },
   test: {
     include: ["**/*.test.ts"],
     exclude: ["**/node_modules/**", "**/dist/**", "**/.memflow/**", "bench/**"],
