@@ -1,7 +1,7 @@
 /**
  * A deep copy of a JSON value: what user code gets of a document that the engine still shares.
  *
- * About ten times as fast as `structuredClone`. Does not look for circles: JSON has none.
+ * Four times as fast as `structuredClone` (3 and 11 µs for 868 bytes of nested objects, Node 24). Does not look for circles: JSON has none.
  */
 import type { Json } from "./json.ts";
 

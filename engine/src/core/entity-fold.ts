@@ -26,7 +26,7 @@ export type { EntityChange } from "./entity-change.ts";
 export { cloneJson } from "./clone-json.ts";
 
 /** The document after an operation, and what the operation returns; or why it was refused, with the document as it was. */
-export type FoldOutcome =
+export type FoldResult =
   | { readonly document: Json; readonly value: Json }
   | { readonly document: Json; readonly error: EntityError };
 
@@ -45,7 +45,7 @@ export const EMPTY_ENTITY: JsonObject = Object.freeze({});
  * foldChange({ findings: [] }, { op: "append", path: "findings", value: "a" }); // value: ["a"]
  * foldChange({ findings: 7 }, { op: "toggle", path: "findings" }); // error: ENTITY_TYPE_MISMATCH
  */
-export function foldChange(document: Json, change: EntityChange): FoldOutcome {
+export function foldChange(document: Json, change: EntityChange): FoldResult {
   try {
     return applyChange(document, change);
   } catch (error) {
@@ -89,7 +89,7 @@ function applyChange(document: Json, change: EntityChange): Applied {
     case "toggle":
       return updateLeaf(document, change.path, (leaf) => toggled(leaf, change.path));
     case "setIfNotExists":
-      return updateLeaf(document, change.path, (leaf) => (leaf === undefined ? change.value : leaf));
+      return setIfNotExists(document, change.path, change.value);
   }
 }
 
@@ -112,6 +112,12 @@ function mergeDeep(target: Json | undefined, source: Json): Json {
     merged[key] = mergeDeep(memberOf(isObject(target) ? target : undefined, key), source[key] as Json);
   }
   return merged;
+}
+
+/** A stored null exists. */
+function setIfNotExists(document: Json, path: string, value: Json): Applied {
+  const leaf = readPath(document, path);
+  return leaf === undefined ? updateLeaf(document, path, () => value) : { document, value: leaf };
 }
 
 /** Out of range, or with nothing at the path, nothing is removed; the last item leaves an empty array. */

@@ -111,20 +111,23 @@ export function encodeFailure(error: unknown): FailureJson {
  *   being an Error comes back inside a `ThrownValueError`; as a cause, it comes back as it was.
  */
 export function decodeFailure(json: FailureJson): Error {
+  // The type may promise more than a row that somebody else wrote.
+  if (!isObject(json)) return new Error(`no failure: ${errors.describeValue(json)}`);
+  const name = typeof json.name === "string" ? json.name : "Error";
   const error = new Error(typeof json.message === "string" ? json.message : "");
-  const base = KNOWN_CLASSES.get(json.base ?? "Error") ?? Error;
-  Object.setPrototypeOf(error, base.prototype);
-  if (json.name !== error.name) defineHidden(error, "name", json.name);
-  defineHidden(error, "stack", json.stack ?? `${json.name}: ${json.message}`);
+  Object.setPrototypeOf(error, (KNOWN_CLASSES.get(json.base ?? "Error") ?? Error).prototype);
+  if (name !== error.name) defineHidden(error, "name", name);
+  defineHidden(error, "stack", json.stack ?? `${name}: ${error.message}`);
   if (json.code !== undefined) defineField(error, "code", json.code);
   for (const [key, value] of Object.entries(json.data ?? {})) defineField(error, key, value);
   if (json.cause !== undefined) defineHidden(error, "cause", decodeThrown(json.cause));
-  if (json.errors !== undefined) defineHidden(error, "errors", json.errors.map(decodeThrown));
+  if (Array.isArray(json.errors)) defineHidden(error, "errors", json.errors.map(decodeThrown));
   return error;
 }
 
 function decodeThrown(json: FailureJson): unknown {
-  return json.base === "ThrownValueError" ? json.data?.["value"] : decodeFailure(json);
+  const wasNoError = isObject(json) && json.base === "ThrownValueError";
+  return wasNoError ? json.data?.["value"] : decodeFailure(json);
 }
 
 function defineHidden(error: Error, key: string, value: unknown): void {

@@ -56,12 +56,18 @@ function copyValue(found: Found, state: CopyState): unknown {
     case "undefined":
       return undefined;
     case "object":
-      return value === null ? spend(null, 4, state) : copyObject(value, found, state);
+      return value === null ? copyNull(found, state) : copyObject(value, found, state);
     case "bigint":
-      throw obstacle(found, state, { problem: `is a BigInt (${value})`, remedy: "send it as a text" });
+      throw obstacle(found, state, { problem: `is a BigInt`, remedy: "send it as a text" });
     default:
       throw obstacle(found, state, { problem: `is ${describeValue(value)}`, remedy: "leave it out" });
   }
+}
+
+/** A Date without a time says null, and would come back as that. */
+function copyNull(found: Found, state: CopyState): null {
+  if (!(found.value instanceof Date)) return spend(null, 4, state);
+  throw obstacle(found, state, { problem: "is a Date without a time", remedy: "send null or a valid Date" });
 }
 
 /** As JSON.stringify does: the method gets the key, and its answer is not asked again. */
@@ -97,13 +103,14 @@ function copyObject(value: object, found: Found, state: CopyState): unknown {
   above.push(value);
   const copy = Array.isArray(value) ? copyItems(value, found, state) : copyMembers(value, found, state);
   above.pop();
-  return spend(copy, 2, state);
+  return copy;
 }
 
 function copyItems(list: readonly unknown[], { path }: Found, state: CopyState): unknown[] {
-  const items: unknown[] = [];
+  const items: unknown[] = spend([], 1, state);
   for (let index = 0; index < list.length; index++) {
     items.push(copyValue({ value: list[index], key: String(index), path: joinIndex(path, index) }, state));
+    // The comma; the last one counts for the bracket.
     spend(undefined, 1, state);
   }
   return items;
@@ -117,7 +124,7 @@ function copyMembers(value: object, found: Found, state: CopyState): object {
       remedy: "turn it into an array, a plain object or a text",
     });
   }
-  const entries: [string, unknown][] = [];
+  const entries: [string, unknown][] = spend([], 2, state);
   for (const key of keys) {
     const member = copyValue({ value: Reflect.get(value, key), key, path: joinKey(found.path, key) }, state);
     if (member === undefined) continue;

@@ -2,8 +2,8 @@
  * The quick look at a payload: is it such that `JSON.stringify` loses nothing?
  *
  * One tight walk without an allocation; "no" only means that somebody has to look closer (payload-copy.ts). Walk and
- * stringify together cost less than a stringify with a replacer: 1 KB of ordinary objects takes about 4 µs, with a
- * replacer 15 µs.
+ * stringify together cost 10 % more than stringify alone, a replacer that looks at every value costs 100 % more (3.6, 3.2 and
+ * 6.4 µs for 868 bytes of nested objects, Node 24).
  */
 
 /** How far the walk goes. */
@@ -62,7 +62,8 @@ function scanObject(value: object, levels: number, budget: number): number {
 
 function scanItems(list: readonly unknown[], levels: number, budget: number): number {
   if ("toJSON" in list) return LOOK_CLOSER;
-  let left = budget - 2;
+  // One for a bracket and one for each comma, the last of which counts for the other bracket.
+  let left = budget - 1;
   for (let index = 0; index < list.length; index++) {
     left = scan(list[index], levels - 1, left - 1);
     if (left < 0) return LOOK_CLOSER;

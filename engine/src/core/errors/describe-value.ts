@@ -23,7 +23,8 @@ export function describeValue(value: unknown): string {
 
 function describe(value: unknown): string {
   if (typeof value === "string") return JSON.stringify(value.slice(0, DESCRIPTION_LENGTH_MAX + 1));
-  if (typeof value === "bigint") return `${value}n`;
+  // A number of a million digits takes seconds to write.
+  if (typeof value === "bigint") return BigInt.asIntN(64, value) === value ? `${value}n` : "a large BigInt";
   if (typeof value === "function") return value.name === "" ? "a function" : `function ${value.name}`;
   if (typeof value !== "object" || value === null) return String(value);
   if (Array.isArray(value)) return `an array of ${value.length}`;
