@@ -12,7 +12,7 @@ export interface CopyBudget {
 }
 
 /** Levels of a copied value: deeper ones are left out. */
-export const COPY_DEPTH_MAX = 8;
+const COPY_DEPTH_MAX = 8;
 
 /** A character of JSON text is at most this long: a control character, as `\u0001`. */
 const CHARACTER_BYTES_MAX = 6;

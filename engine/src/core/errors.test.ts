@@ -213,6 +213,15 @@ test("the reason of a stop is its message", () => {
   );
 });
 
+test("a run that is not found is named only where it was asked for", () => {
+  expect(new errors.WorkflowNotFoundError(run).message).toContain(
+    'workflow "order-7" with run "0190" not found',
+  );
+  const error = new errors.WorkflowNotFoundError({ workflowId: "order-7" });
+  expect(error.message).toContain('workflow "order-7" not found');
+  expect(error.runId).toBeUndefined();
+});
+
 test("a duplicate job is an already started workflow, with MemFlow's message", () => {
   const error = new errors.DuplicateJobError("order-7");
   expect(error).toBeInstanceOf(errors.WorkflowExecutionAlreadyStartedError);

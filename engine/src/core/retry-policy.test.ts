@@ -164,6 +164,9 @@ test("the named error types are not tried again, by the error's name or its clas
   expect(retryableWith("CardDeclined")).toBe(false);
   expect(retryableWith("TypeError")).toBe(false);
   expect(retryableWith("RangeError")).toBe(true);
+  expect(
+    isRetryable(encodeFailure(new Error("m")), normalize({ nonRetryableErrorTypes: ["TypeError"] })),
+  ).toBe(true);
   expect(isRetryable(encodeFailure(new Error("m")), normalize({ nonRetryableErrorTypes: ["Error"] }))).toBe(
     false,
   );
