@@ -26,7 +26,7 @@ import { canEnter, chooseRunAsUser } from "./postgres/run-as-user.ts";
 import type { SystemUser } from "./postgres/run-as-user.ts";
 import { spawnServer, stopServer, waitUntilReady, watchServer } from "./postgres/server-process.ts";
 import type { ServerProcess } from "./postgres/server-process.ts";
-import { superviseServer } from "./postgres/supervision.ts";
+import { supervise } from "./postgres/supervision.ts";
 import type { Supervision } from "./postgres/supervision.ts";
 
 export { EmbeddedPostgresError } from "./postgres/embedded-postgres-error.ts";
@@ -66,6 +66,7 @@ interface Launch {
   readonly options: EmbeddedPostgresOptions;
 }
 
+const SUPERVISOR_LOCK = "memflow:embedded-postgres";
 const START_ATTEMPT_MAX = 40;
 const START_RETRY_MS = 250;
 const LOG_TAIL_BYTES = 4_096;
@@ -126,7 +127,7 @@ async function adoptRunning(launch: Launch): Promise<EmbeddedPostgres | undefine
   const file = await waitUntilReady(launch.cluster);
   if (file === undefined) return undefined;
   const url = urlOf(launch, file.port);
-  const supervision = await supervise(launch, url);
+  const supervision = await superviseServer(launch, url);
   if (supervision === undefined) throw inUse(launch, file.port);
   return supervisedServer({
     url,
@@ -160,7 +161,7 @@ async function startNew(launch: Launch): Promise<EmbeddedPostgres | undefined> {
   }
   await writeFile(folder.portFile, `${port}\n`);
   const url = urlOf(launch, port);
-  const supervision = await supervise(launch, url);
+  const supervision = await superviseServer(launch, url);
   if (supervision === undefined) {
     // Another start took the lock between; from now on it looks after this server.
     server.abandon();
@@ -169,9 +170,9 @@ async function startNew(launch: Launch): Promise<EmbeddedPostgres | undefined> {
   return supervisedServer({ url, port, adopted: false, supervision, server });
 }
 
-async function supervise(launch: Launch, url: string): Promise<Supervision | undefined> {
+async function superviseServer(launch: Launch, url: string): Promise<Supervision | undefined> {
   try {
-    return await superviseServer(url);
+    return await supervise(url, SUPERVISOR_LOCK);
   } catch (cause) {
     throw new EmbeddedPostgresError("EMBEDDED_POSTGRES_FAILED", {
       message:

@@ -1,8 +1,8 @@
 /**
- * Who looks after a running server: the process that holds one advisory lock in it.
+ * Who looks after something in a database: the process that holds one advisory lock in it.
  *
  * The lock lives as long as its holder's connection, so a supervisor that was killed holds nothing, without any file
- * that could go stale. Promises that at most one process supervises a server; when the connection alone is lost (an
+ * that could go stale. Promises that at most one process looks after it; when the connection alone is lost (an
  * administrator cut it) the lock is taken again.
  */
 import { setTimeout as delay } from "node:timers/promises";
@@ -11,33 +11,31 @@ import pg from "pg";
 
 /** A held lock. */
 export interface Supervision {
-  /** Gives the lock back; the server goes on. */
+  /** Gives the lock back; the database goes on. */
   release(): Promise<void>;
 }
 
-/** "memflow" in ASCII, cut to a positive 63-bit number: no other program takes this key by accident. */
-const SUPERVISOR_LOCK = "30792318993526647";
 const LOCK_TRY_MAX = 10;
 const LOCK_RETRY_MS = 100;
 const RECONNECT_MS = 500;
 
 /**
- * Tries to become the supervisor.
+ * Tries to become the supervisor of whatever `lockName` stands for in this database.
  *
  * A killed supervisor's connection takes a moment to be seen, hence the few tries.
  *
  * @returns undefined when another process holds the lock.
  */
-export async function superviseServer(url: string): Promise<Supervision | undefined> {
+export async function supervise(url: string, lockName: string): Promise<Supervision | undefined> {
   for (let attempt = 1; attempt <= LOCK_TRY_MAX; attempt += 1) {
-    const client = await tryLock(url);
-    if (client !== undefined) return new HeldLock(url, client);
+    const client = await tryLock(url, lockName);
+    if (client !== undefined) return new HeldLock({ url, lockName, client });
     await delay(LOCK_RETRY_MS);
   }
   return undefined;
 }
 
-async function tryLock(url: string): Promise<pg.Client | undefined> {
+async function tryLock(url: string, lockName: string): Promise<pg.Client | undefined> {
   const client = new pg.Client({
     connectionString: url,
     application_name: "memflow:supervisor",
@@ -47,8 +45,8 @@ async function tryLock(url: string): Promise<pg.Client | undefined> {
   try {
     await client.connect();
     const { rows } = await client.query<{ locked: boolean }>(
-      "select pg_try_advisory_lock($1::bigint) as locked",
-      [SUPERVISOR_LOCK],
+      "select pg_try_advisory_lock(hashtextextended($1, 0)) as locked",
+      [lockName],
     );
     if (rows[0]?.locked === true) return client;
   } catch (error) {
@@ -61,12 +59,14 @@ async function tryLock(url: string): Promise<pg.Client | undefined> {
 
 class HeldLock implements Supervision {
   readonly #url: string;
+  readonly #lockName: string;
   #client: pg.Client;
   #released = false;
 
-  constructor(url: string, client: pg.Client) {
-    this.#url = url;
-    this.#client = client;
+  constructor(lock: { readonly url: string; readonly lockName: string; readonly client: pg.Client }) {
+    this.#url = lock.url;
+    this.#lockName = lock.lockName;
+    this.#client = lock.client;
     this.#watch();
   }
 
@@ -88,7 +88,7 @@ class HeldLock implements Supervision {
   async #takeAgain(): Promise<void> {
     while (!this.#released) {
       await delay(RECONNECT_MS, undefined, { ref: false });
-      const client = await tryLock(this.#url).catch(() => undefined);
+      const client = await tryLock(this.#url, this.#lockName).catch(() => undefined);
       if (client === undefined) continue;
       if (this.#released) {
         await client.end();
