@@ -113,7 +113,9 @@ function fixedArray<Value>({ oid, bytes, values, write }: FixedArray<Value>): Bu
   if (values.length === 0) return emptyArray(oid);
   let nulls = 0;
   for (const value of values) if (value === null) nulls += 1;
-  const buffer = Buffer.allocUnsafe(HEADER_BYTES + values.length * LENGTH_BYTES + (values.length - nulls) * bytes);
+  const buffer = Buffer.allocUnsafe(
+    HEADER_BYTES + values.length * LENGTH_BYTES + (values.length - nulls) * bytes,
+  );
   let at = writeHeader(buffer, oid, values.length, nulls > 0);
   for (const value of values) {
     if (value === null) {

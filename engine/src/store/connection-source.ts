@@ -101,6 +101,10 @@ export function listenSource(source: ConnectionSource): ConnectionSource | undef
   return source.polling || source.pooled ? undefined : source;
 }
 
+interface PoolLike {
+  readonly options: Record<string, unknown> & { readonly password?: unknown };
+}
+
 interface SourceFlags {
   readonly readonly?: boolean | undefined;
   readonly polling?: boolean | undefined;
@@ -123,7 +127,7 @@ function sourceOf({ config, field, flags, clientClass = pg.Client }: SourceParts
   const { direct, readonly = false, polling = false } = flags;
   // Who names a second connection says by it that the first one is pooled.
   const pooled = flags.pooled ?? direct !== undefined;
-  const identity = JSON.stringify([target, readonly, polling, pooled, direct?.key, String(clean["options"] ?? "")]);
+  const identity = JSON.stringify([target, readonly, polling, pooled, direct?.key]);
   return {
     key: createHash("sha256").update(identity).digest("hex"),
     readonly,
@@ -150,11 +154,13 @@ function readConfig(input: Record<string, unknown>, field: string): Omit<SourceP
   const givenClass = input["class"];
   const options = input["options"];
   if (isPool(givenClass)) {
-    const own = isObject(options) ? options : {};
-    return { config: { ...givenClass.options, ...own }, field };
+    // A pool hides its password from enumeration.
+    const { password } = givenClass.options;
+    return { config: { ...givenClass.options, password, ...(isObject(options) ? options : {}) }, field };
   }
   if (typeof givenClass !== "function") throw badConnection(`${field}.class`, givenClass);
-  if (typeof options === "string") return { config: { connectionString: options }, field, ...ownClass(givenClass) };
+  if (typeof options === "string")
+    return { config: { connectionString: options }, field, ...ownClass(givenClass) };
   if (!isObject(options)) throw badConnection(`${field}.options`, options);
   return { config: options, field: `${field}.options`, ...ownClass(givenClass) };
 }
@@ -162,7 +168,9 @@ function readConfig(input: Record<string, unknown>, field: string): Omit<SourceP
 function readBareOptions(input: Record<string, unknown>, field: string): Omit<SourceParts, "flags"> {
   const nested = input["options"];
   if (isObject(nested)) return { config: nested, field: `${field}.options` };
-  const known = ["connectionString", "host", "port", "database", "user"].some((name) => input[name] !== undefined);
+  const known = ["connectionString", "host", "port", "database", "user"].some(
+    (name) => input[name] !== undefined,
+  );
   if (!known) throw badConnection(field, input);
   return { config: input, field };
 }
@@ -228,7 +236,7 @@ function isObject(value: unknown): value is Record<string, unknown> {
 }
 
 /** A pool may come from another copy of `pg`, so its shape decides and not its class. */
-function isPool(value: unknown): value is { readonly options: Record<string, unknown> } {
+function isPool(value: unknown): value is PoolLike {
   return (
     isObject(value) &&
     typeof value["connect"] === "function" &&

@@ -6,6 +6,7 @@
  */
 import pg from "pg";
 import { ConnectionError, describeValue } from "../core/errors.ts";
+import { outside } from "./outside.ts";
 
 /** What identifies a database and the role that enters it. */
 export interface ConnectionTarget {
@@ -13,6 +14,8 @@ export interface ConnectionTarget {
   readonly port: number;
   readonly database: string;
   readonly user: string;
+  /** The `options` of the start-up message: they can name another search path or role. */
+  readonly options: string;
 }
 
 const PORT_MAX = 65_535;
@@ -28,16 +31,15 @@ const EXAMPLE = "postgresql://user:password@host:5432/database";
  */
 export function readTarget(config: Record<string, unknown>, field: string): ConnectionTarget {
   const text = config["connectionString"];
-  if (typeof text === "string" && !/^(postgres(ql)?:\/\/|\/|socket:)/i.test(text)) {
-    throw badTarget(field, text, `must look like ${EXAMPLE}`);
-  }
+  if (typeof text === "string") assertReadable(text, field);
   const client = parse(config, field);
   const { host, port } = client;
   if (!Number.isInteger(port) || port < 1 || port > PORT_MAX) {
     const value = typeof text === "string" ? text : config["port"];
     throw badTarget(`${field}.port`, value, `must be a whole number of 1..${PORT_MAX}`);
   }
-  return { host, port, database: client.database ?? "", user: client.user ?? "" };
+  const options = client.connectionParameters.options ?? "";
+  return { host, port, database: client.database ?? "", user: client.user ?? "", options };
 }
 
 /** `host:port/database`. */
@@ -68,10 +70,23 @@ export function withoutParameters(text: string, names: readonly string[]): strin
   return kept.length === 0 ? text.slice(0, start) : `${text.slice(0, start)}?${kept.join("&")}`;
 }
 
-function parse(config: Record<string, unknown>, field: string): pg.Client {
+/** What the types of `pg` leave out. */
+type ParsedClient = pg.Client & { readonly connectionParameters: { readonly options?: string | null } };
+
+/** Refuses what `pg` would read as something else than was meant. */
+function assertReadable(text: string, field: string): void {
+  if (!/^(postgres(ql)?:\/\/|\/|socket:)/i.test(text))
+    throw badTarget(field, text, `must look like ${EXAMPLE}`);
+  // A bare / ? or # ends the part with the password, and its rest would be taken for the database's name, and shown.
+  const afterHost = /^[a-z]+:\/\/[^/?#]*(?<rest>.*)$/is.exec(text)?.groups?.["rest"] ?? "";
+  if (!afterHost.includes("@")) return;
+  throw badTarget(field, text, 'has an "@" behind its host; write / ? # @ in a password as %2F %3F %23 %40');
+}
+
+function parse(config: Record<string, unknown>, field: string): ParsedClient {
   try {
-    // Only parses: a client opens nothing before connect().
-    return new pg.Client(config);
+    // Only parses: a client opens nothing before connect(). Outside a run, whose guards refuse even an unopened socket.
+    return outside(() => new pg.Client(config) as ParsedClient);
   } catch (error) {
     // The cause is left out on purpose: errors of URL carry the whole string, password included.
     const text = config["connectionString"];

@@ -85,7 +85,11 @@ export async function openClient(options: OpenClientOptions): Promise<pg.Client>
     if (!source.pooled) {
       const settings = { ...BASE_SETTINGS, ...options.settings };
       const values = [Object.keys(settings), Object.values(settings)];
-      await askClient({ client, source, statement: { text: SET_SETTINGS, values, timeoutMs: connectTimeoutMs } });
+      await askClient({
+        client,
+        source,
+        statement: { text: SET_SETTINGS, values, timeoutMs: connectTimeoutMs },
+      });
     }
     return client;
   } catch (error) {
@@ -121,7 +125,11 @@ export async function closeClient(client: pg.Client): Promise<void> {
   });
 }
 
-function ask<Row extends pg.QueryResultRow>({ client, source, statement }: AskOptions): Promise<pg.QueryResult<Row>> {
+function ask<Row extends pg.QueryResultRow>({
+  client,
+  source,
+  statement,
+}: AskOptions): Promise<pg.QueryResult<Row>> {
   const { name, text, values, timeoutMs = QUERY_TIMEOUT_MS } = statement;
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {

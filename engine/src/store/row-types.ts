@@ -25,6 +25,7 @@ const PARSERS: ReadonlyMap<number, Parser> = new Map<number, Parser>([
   [114, parseJson], // json
   [3802, parseJson], // jsonb
   [1184, parseTimestamp], // timestamptz
+  [1185, (text) => parseArray(text, parseTimestamp)], // timestamptz[]
   [1000, (text) => parseArray(text, (element) => element === "t")], // bool[]
   [1005, (text) => parseArray(text, parseInteger)], // int2[]
   [1007, (text) => parseArray(text, parseInteger)], // int4[]

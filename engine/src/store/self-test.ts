@@ -123,7 +123,10 @@ async function openProbe(source: ConnectionSource): Promise<Probe> {
 }
 
 /** Texts without parameters only: some poolers know no other in transaction mode. */
-async function ask<Row extends pg.QueryResultRow>({ client, source }: Probe, text: string): Promise<Row | undefined> {
+async function ask<Row extends pg.QueryResultRow>(
+  { client, source }: Probe,
+  text: string,
+): Promise<Row | undefined> {
   const statement = { text, timeoutMs: ANSWER_TIMEOUT_MS };
   const { rows } = await askClient<Row>({ client, source, statement });
   return rows[0];

@@ -58,7 +58,13 @@ test("a session sets its name, its timeouts and the given settings, whatever the
     purpose: "flush",
     settings: { enable_seqscan: "off", lock_timeout: "7s" },
   });
-  const names = ["application_name", "idle_in_transaction_session_timeout", "lock_timeout", "enable_seqscan", "TimeZone"];
+  const names = [
+    "application_name",
+    "idle_in_transaction_session_timeout",
+    "lock_timeout",
+    "enable_seqscan",
+    "TimeZone",
+  ];
   const { rows } = await session.query<{ settings: string[] }>({
     text: "select array(select current_setting(name) from unnest($1::text[]) as name) as settings, pg_sleep(0.02)",
     values: [names],
@@ -131,7 +137,7 @@ test("a half-open connection is found by the statement's timeout, and the next q
 test("a server that accepts and never answers fails the query within the connect timeout", async () => {
   const { proxy, source } = await openProxy();
   proxy.freeze({ newToo: true });
-  const session = openSession({ source, connectTimeoutMs: 100 });
+  const session = openSession({ source, connectTimeoutMs: 500 });
   const silent = session.query({ text: "select 1" });
   await expect(silent).rejects.toMatchObject({ name: "ConnectionError", code: "DATABASE_UNREACHABLE" });
   proxy.thaw();
@@ -247,7 +253,9 @@ test("a named statement is prepared once per connection, and never on a pooled s
     const session = openSession({ source });
     await session.query(statement);
     await session.query(statement);
-    const { rows } = await session.query({ text: "select 1 from pg_prepared_statements where name = 'answer'" });
+    const { rows } = await session.query({
+      text: "select 1 from pg_prepared_statements where name = 'answer'",
+    });
     return rows.length;
   };
   expect(await countPrepared(testSource())).toBe(1);
@@ -255,7 +263,10 @@ test("a named statement is prepared once per connection, and never on a pooled s
 });
 
 test("a pooled source gets no session settings", async () => {
-  const session = openSession({ source: withPooled(testSource(), true), settings: { enable_seqscan: "off" } });
+  const session = openSession({
+    source: withPooled(testSource(), true),
+    settings: { enable_seqscan: "off" },
+  });
   const { rows } = await session.query({
     text: "select current_setting('enable_seqscan') as seqscan, current_setting('jit') as jit",
   });
@@ -286,7 +297,8 @@ test("a session that is opened inside an asynchronous context keeps nothing of i
     createClient: (overrides) => {
       const client = plain.createClient(overrides);
       seen.push(context.getStore());
-      for (const event of ["connect", "notice"] as const) client.on(event, () => seen.push(context.getStore()));
+      for (const event of ["connect", "notice"] as const)
+        client.on(event, () => seen.push(context.getStore()));
       return client;
     },
   };

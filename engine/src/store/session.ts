@@ -33,7 +33,10 @@ export type TransactionQuery = <Row extends pg.QueryResultRow = pg.QueryResultRo
 /** A session was used after `close()`. */
 export class SessionClosedError extends MemFlowError {
   constructor(purpose: string) {
-    super(`session "${purpose}" is closed; make a new one`, { name: "SessionClosedError", code: "SESSION_CLOSED" });
+    super(`session "${purpose}" is closed; make a new one`, {
+      name: "SessionClosedError",
+      code: "SESSION_CLOSED",
+    });
   }
 }
 
@@ -71,7 +74,9 @@ export class Session {
    * @throws {pg.DatabaseError} What Postgres said; see `classifySqlError`.
    * @throws {SessionClosedError} After `close()`.
    */
-  query<Row extends pg.QueryResultRow = pg.QueryResultRow>(statement: Statement): Promise<pg.QueryResult<Row>> {
+  query<Row extends pg.QueryResultRow = pg.QueryResultRow>(
+    statement: Statement,
+  ): Promise<pg.QueryResult<Row>> {
     return this.#inTurn(async () => this.#send<Row>(await this.#connectedClient(), statement));
   }
 
@@ -142,7 +147,10 @@ export class Session {
     throw closed;
   }
 
-  async #send<Row extends pg.QueryResultRow>(client: pg.Client, statement: Statement): Promise<pg.QueryResult<Row>> {
+  async #send<Row extends pg.QueryResultRow>(
+    client: pg.Client,
+    statement: Statement,
+  ): Promise<pg.QueryResult<Row>> {
     const { source } = this.#options;
     if (client !== this.#client) throw connectionLost(source, "was lost inside a transaction");
     this.#asking = true;

@@ -132,14 +132,20 @@ export function toStoreError(error: unknown, source: ConnectionSource): Error {
   const code = codeOf(error) ?? "";
   const known = CONNECTION_PROBLEMS[code] ?? CONNECTION_PROBLEMS[code.slice(0, 2)];
   if (known !== undefined && (code.length === 5 || TRANSIENT_SOCKET_CODES.has(code))) {
-    return new ConnectionError(known.code, { message: `${known.say(target)} (${code})`, target, cause: error });
+    return new ConnectionError(known.code, {
+      message: `${known.say(target)} (${code})`,
+      target,
+      cause: error,
+    });
   }
   if (classifySqlError(error) === "schema") return missingSchema(error, target);
   if (isTlsRefusal(error)) {
     const message = `database ${target} refused or failed TLS; check ssl in the connection options: ${error.message}`;
     return new ConnectionError("BAD_CONNECTION", { message, target, cause: error });
   }
-  return error instanceof Error ? error : new Error(`database ${target} failed: ${String(error)}`, { cause: error });
+  return error instanceof Error
+    ? error
+    : new Error(`database ${target} failed: ${String(error)}`, { cause: error });
 }
 
 /** The connection broke or went silent: nothing is known about the statement that was under way. */
@@ -213,5 +219,7 @@ function missingSchema(error: unknown, target: string): SchemaError {
 function isTlsRefusal(error: unknown): error is Error {
   if (!(error instanceof Error)) return false;
   const code = codeOf(error) ?? "";
-  return /^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO)/.test(code) || /\bSSL\b/.test(error.message);
+  return (
+    /^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|SELF_SIGNED|DEPTH_ZERO)/.test(code) || /\bSSL\b/.test(error.message)
+  );
 }
