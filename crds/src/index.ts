@@ -1,4 +1,5 @@
 /** The kinds of memflow.io/v1alpha1 and the reader of their manifests. */
+export { findInputFaults } from "./check-input.ts";
 export { API_VERSION, durationMs } from "./fields.ts";
 export { storeSchema } from "./kinds/store.ts";
 export type { Store } from "./kinds/store.ts";

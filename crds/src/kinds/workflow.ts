@@ -10,7 +10,13 @@ import { API_VERSION, duration, integer, localRef, metadataNamed, resourceName, 
 /** Annotation: the input of the first run that `memflow dev` starts, as JSON. It also marks the workflow to start. */
 export const DEV_INPUT_ANNOTATION = "memflow.io/dev-input";
 
-const jsonSchema = z.record(z.string().max(253), z.unknown());
+const jsonSchema = z.record(z.string().max(253), z.unknown()).superRefine((schema, context) => {
+  try {
+    z.fromJSONSchema(schema);
+  } catch (error) {
+    context.addIssue({ code: "custom", message: error instanceof Error ? error.message : String(error) });
+  }
+});
 
 const spec = z.strictObject({
   taskQueueRef: localRef.describe("The queue whose workers run it."),
