@@ -180,27 +180,21 @@ test("times come back to the millisecond, also before 1970 and far away, infinit
   expect(() => timestamptzArray([1e16])).toThrow(RangeError);
 });
 
-test("an empty array and one of nulls alone are what they are, for each type", async () => {
-  const encoders = {
-    uuid: uuidArray,
-    text: textArray,
-    json: jsonArray,
-    jsonb: jsonbArray,
-    int2: int2Array,
-    int4: int4Array,
-    int8: int8Array,
-    boolean: boolArray,
-    timestamptz: timestamptzArray,
-  };
-  for (const [type, encode] of Object.entries(encoders)) {
-    expect(await readBack(type, encode([])), type).toEqual([]);
-    expect(await readBack(type, encode([null, null])), type).toEqual([null, null]);
-    const { rows } = await session.query({
-      text: `select $1::${type}[]::text as empty`,
-      values: [encode([])],
-    });
-    expect(rows, type).toEqual([{ empty: "{}" }]);
-  }
+test.each<[string, (values: readonly null[]) => Buffer]>([
+  ["uuid", uuidArray],
+  ["text", textArray],
+  ["json", jsonArray],
+  ["jsonb", jsonbArray],
+  ["int2", int2Array],
+  ["int4", int4Array],
+  ["int8", int8Array],
+  ["boolean", boolArray],
+  ["timestamptz", timestamptzArray],
+])("an empty array and one of nulls alone are just that, as %s[]", async (type, encode) => {
+  expect(await readBack(type, encode([]))).toEqual([]);
+  expect(await readBack(type, encode([null, null]))).toEqual([null, null]);
+  const { rows } = await session.query({ text: `select $1::${type}[]::text as empty`, values: [encode([])] });
+  expect(rows).toEqual([{ empty: "{}" }]);
 });
 
 test("ten thousand elements of each kind come back in order", async () => {

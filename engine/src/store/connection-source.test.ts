@@ -41,7 +41,7 @@ test("a Pool's hidden password and the options beside it are used", () => {
 
 test("a subclass of pg.Client is instantiated, any other class only tells how to read the options", () => {
   class Traced extends pg.Client {}
-  class Foreign {}
+  function Foreign(): void {}
   expect(clientOf({ class: Traced, options: { connectionString: URL } })).toBeInstanceOf(Traced);
   expect(clientOf({ class: Foreign, options: { connectionString: URL } }).constructor).toBe(pg.Client);
 });

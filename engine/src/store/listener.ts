@@ -78,7 +78,7 @@ export class Listener {
     const waiter = this.#waiters.get(channel) ?? Promise.withResolvers<void>();
     this.#waiters.set(channel, waiter);
     this.#channels.set(channel, false);
-    if (this.#timer === undefined || this.#client !== undefined) this.#inTurn(() => this.#ensure());
+    if (this.#timer === undefined || this.#client !== undefined) void this.#inTurn(() => this.#ensure());
     return waiter.promise;
   }
 
@@ -99,7 +99,7 @@ export class Listener {
   async close(): Promise<void> {
     this.#closed = true;
     clearTimeout(this.#timer);
-    for (const channel of [...this.#waiters.keys()]) this.#settle(channel);
+    for (const channel of this.#waiters.keys()) this.#settle(channel);
     await this.#tail;
     const client = this.#client;
     this.#client = undefined;
@@ -142,7 +142,7 @@ export class Listener {
       if (this.#channels.has(channel)) this.#options.onNotification(channel, payload ?? "");
     });
     this.#client = client;
-    if (this.#connectedBefore) this.#inTurn(async () => this.#reportReconnect(client));
+    if (this.#connectedBefore) void this.#inTurn(async () => this.#reportReconnect(client));
     this.#connectedBefore = true;
     return client;
   }

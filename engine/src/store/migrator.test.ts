@@ -16,7 +16,7 @@ const admin = new Session({ source: testSource(), purpose: "test" });
 const cleanups: (() => Promise<unknown>)[] = [];
 
 afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 afterAll(() => admin.close());
 

@@ -15,7 +15,7 @@ const listener = new Listener({
 const cleanups: (() => Promise<unknown>)[] = [];
 
 afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
   heard.length = 0;
 });
 afterAll(() => listener.close());

@@ -17,7 +17,7 @@ const pgBouncer = findPgBouncer();
 const NOT_INSTALLED = "pgbouncer is not installed on this machine";
 
 afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 afterAll(() => admin.close());
 

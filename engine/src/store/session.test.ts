@@ -14,7 +14,7 @@ import { classifySqlError } from "./sql-errors.ts";
 const cleanups: (() => Promise<void>)[] = [];
 
 afterEach(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+  for (const cleanup of cleanups.splice(0).toReversed()) await cleanup();
 });
 
 function openSession(options: Partial<SessionOptions> = {}): Session {

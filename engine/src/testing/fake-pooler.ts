@@ -42,46 +42,39 @@ export class FakePooler {
     await Promise.all(this.#backends.map((backend) => backend.end()));
   }
 
-  /** Reads the messages of one client; each is answered before the next is read. */
+  /** Answers the messages of one client, one after another. */
   #serve(socket: Socket): void {
     this.#sockets.add(socket);
-    let held: pg.Client | undefined;
-    let unread = Buffer.alloc(0);
-    let started = false;
+    const answerNext = this.#answering(socket);
+    const reader = new MessageReader();
     let tail = Promise.resolve();
     socket.on("error", () => undefined);
-    socket.on("close", () => {
-      this.#sockets.delete(socket);
-      if (held !== undefined) this.#free.push(held);
-    });
+    socket.on("close", () => this.#sockets.delete(socket));
     socket.on("data", (bytes) => {
-      unread = Buffer.concat([unread, bytes]);
-      for (;;) {
-        const headBytes = started ? 5 : 4;
-        if (unread.length < headBytes) return;
-        const messageBytes = unread.readInt32BE(headBytes - 4) + (started ? 1 : 0);
-        if (unread.length < messageBytes) return;
-        const message = unread.subarray(0, messageBytes);
-        unread = unread.subarray(messageBytes);
-        if (!started) {
-          started = true;
-          socket.write(greeting());
-        } else if (message.toString("latin1", 0, 1) === "Q") {
-          tail = tail.then(async () => {
-            held = await this.#answer(socket, message.toString("utf8", 5, message.length - 1), held);
-          });
-        } else {
-          socket.end();
-        }
-      }
+      for (const message of reader.read(bytes)) tail = tail.then(() => answerNext(message));
     });
+  }
+
+  /** Answers a client's messages; keeps its backend for as long as a transaction is open. */
+  #answering(socket: Socket): (message: FrontendMessage) => Promise<void> {
+    let held: pg.Client | undefined;
+    socket.on("close", () => {
+      if (held !== undefined) this.#free.push(held);
+      held = undefined;
+    });
+    return async ({ type, body }) => {
+      if (type === "startup") socket.write(greeting());
+      else if (type === "Q")
+        held = await this.#answer(socket, body.toString("utf8", 0, body.length - 1), held);
+      else socket.end();
+    };
   }
 
   /** Runs one text; returns the backend when its transaction is still open. */
   async #answer(socket: Socket, text: string, held: pg.Client | undefined): Promise<pg.Client | undefined> {
     const backend = held ?? this.#free.pop() ?? (await this.#openBackend());
     try {
-      const result = await backend.query<unknown[]>({ text, rowMode: "array" });
+      const result = await backend.query<(string | null)[]>({ text, rowMode: "array" });
       socket.write(answerOf(result));
     } catch (error) {
       socket.write(failureOf(error));
@@ -105,6 +98,35 @@ export class FakePooler {
   }
 }
 
+interface FrontendMessage {
+  /** The first message of a connection has no type. */
+  readonly type: string;
+  readonly body: Buffer;
+}
+
+/** Cuts a stream of bytes into messages. */
+class MessageReader {
+  #unread = Buffer.alloc(0);
+  #started = false;
+
+  /** The messages that are complete with these bytes. */
+  *read(bytes: Buffer): Generator<FrontendMessage> {
+    this.#unread = Buffer.concat([this.#unread, bytes]);
+    for (;;) {
+      const typeBytes = this.#started ? 1 : 0;
+      const headBytes = typeBytes + 4;
+      if (this.#unread.length < headBytes) return;
+      const messageBytes = typeBytes + this.#unread.readInt32BE(typeBytes);
+      if (this.#unread.length < messageBytes) return;
+      const type = this.#started ? this.#unread.toString("latin1", 0, 1) : "startup";
+      const body = this.#unread.subarray(headBytes, messageBytes);
+      this.#unread = this.#unread.subarray(messageBytes);
+      this.#started = true;
+      yield { type, body };
+    }
+  }
+}
+
 /** Starts a pooler before the database at `databaseUrl`, on a free port. */
 export async function startFakePooler(databaseUrl: string): Promise<FakePooler> {
   const pooler = new FakePooler(databaseUrl);
@@ -121,7 +143,7 @@ function greeting(): Buffer {
   ]);
 }
 
-function answerOf(result: pg.QueryArrayResult<unknown[]>): Buffer {
+function answerOf(result: pg.QueryArrayResult<(string | null)[]>): Buffer {
   const columns = result.fields.map((field) =>
     Buffer.concat([
       cstring(field.name),
@@ -136,7 +158,7 @@ function answerOf(result: pg.QueryArrayResult<unknown[]>): Buffer {
   const rows = result.rows.map((row) => {
     const values = row.map((value) => {
       if (value === null) return int32(-1);
-      const bytes = Buffer.from(String(value));
+      const bytes = Buffer.from(value);
       return Buffer.concat([int32(bytes.length), bytes]);
     });
     return message("D", int16(row.length), ...values);
