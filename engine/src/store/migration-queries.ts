@@ -29,9 +29,9 @@ export const MIGRATIONS_TABLE_EXISTS = `
 
 export const WHO_AND_WHERE = "select current_user::text as role, current_database()::text as database";
 
-/** The number in front of the newest file's name. */
-export function readVersion(schema: string): string {
-  return `select coalesce(max(split_part(name, '_', 1)::integer), 0) as version from ${table(schema)}`;
+/** The names of the files that stand, by their numbers. */
+export function listApplied(schema: string): string {
+  return `select name from ${table(schema)} order by name collate "C"`;
 }
 
 export function createSchema(schema: string): string {

@@ -45,6 +45,8 @@ export async function applyNextFile({ query, schema, migration }: ApplyOptions):
       direction: "up",
       count: 1,
       file: migration.name,
+      // The library orders by the time when a transaction began; one that waited for the lock began early.
+      checkOrder: false,
       // Lock and transaction are the caller's: a session's lock would not survive a pooler.
       noLock: true,
       singleTransaction: false,

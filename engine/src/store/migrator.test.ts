@@ -142,7 +142,7 @@ test("eight processes at once migrate a schema once, and all of them report succ
   );
   expect(outputs.map(({ stdout }) => stdout.trim())).toEqual(Array.from({ length: 8 }, () => "4"));
   const { rows } = await admin.query({
-    text: `select name from ${quoteIdentifier(schema)}.schema_migrations order by id`,
+    text: `select name from ${quoteIdentifier(schema)}.schema_migrations order by name`,
   });
   expect(rows).toEqual(
     ["0001_step-1", "0002_step-2", "0003_step-3", "0004_step-4"].map((name) => ({ name })),
@@ -174,6 +174,28 @@ test("a schema of a newer version is refused with both versions and the remedy, 
   });
   await expect(older).rejects.toThrow("upgrade this process");
   expect(await schemaVersion(admin, schema)).toBe(2);
+});
+
+test("files whose transactions began in another order than they were applied do not stop the next file", async () => {
+  const schema = freshSchema();
+  const source = testSource();
+  await migrate({ source, schema, folder: await makeFolder(FIRST, SECOND) });
+  await admin.query({
+    text: `update ${quoteIdentifier(schema)}.schema_migrations set run_on = run_on - interval '1s'
+      where name = '0002_step-2'`,
+  });
+  const folder = await makeFolder(FIRST, SECOND, "create table third ()");
+  expect(await migrate({ source, schema, folder })).toEqual({ from: 2, to: 3 });
+});
+
+test("a schema that another line of files made is refused with both names", async () => {
+  const schema = freshSchema();
+  const source = testSource();
+  await migrate({ source, schema, folder: await makeFolder(FIRST) });
+  await admin.query({ text: `update ${quoteIdentifier(schema)}.schema_migrations set name = '0001_other'` });
+  const failing = migrate({ source, schema, folder: await makeFolder(FIRST, SECOND) });
+  await expect(failing).rejects.toMatchObject({ name: "SchemaError", foundVersion: 1, neededVersion: 2 });
+  await expect(failing).rejects.toThrow('"0001_other" where this one has "0001_step-1"');
 });
 
 test("a schema that is missing, too old or too new for this code is told apart", async () => {

@@ -51,8 +51,7 @@ export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
   const source = options.source.direct ?? options.source;
   const session = new Session({ source, purpose: "migrate" });
   try {
-    const from = await schemaVersion(session, schema);
-    assertNotNewer(schema, from, files.length);
+    const from = await checkedVersion((statement) => session.query(statement), schema, files);
     let to = from;
     while (to < target) to = await applyNext({ session, schema, files, target });
     return { from, to };
@@ -71,7 +70,7 @@ export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
  * @returns 0 when the schema or its list of migrations does not exist.
  */
 export async function schemaVersion(session: Pick<Session, "query">, schema: string): Promise<number> {
-  return readVersion((statement) => session.query(statement), schema);
+  return versionOf(await listApplied((statement) => session.query(statement), schema));
 }
 
 /**
@@ -80,9 +79,9 @@ export async function schemaVersion(session: Pick<Session, "query">, schema: str
  * @throws {SchemaError} `SCHEMA_MISSING`, `SCHEMA_TOO_OLD` or `SCHEMA_TOO_NEW`, each with both versions and the remedy.
  */
 export async function assertSchemaVersion(session: Pick<Session, "query">, schema: string): Promise<void> {
-  const needed = listMigrations().length;
-  const found = await schemaVersion(session, schema);
-  assertNotNewer(schema, found, needed);
+  const files = listMigrations();
+  const needed = files.length;
+  const found = await checkedVersion((statement) => session.query(statement), schema, files);
   if (found === needed) return;
   const missing = found === 0;
   throw new SchemaError(missing ? "SCHEMA_MISSING" : "SCHEMA_TOO_OLD", {
@@ -111,8 +110,7 @@ async function applyNext({ session, schema, files, target }: Step): Promise<numb
     await query({ text: sql.SET_PATIENT_LOCK_TIMEOUT });
     await query({ text: sql.LOCK_SCHEMA, values: [schema], timeoutMs: FILE_TIMEOUT_MS });
     await query({ text: sql.SET_FILE_LOCK_TIMEOUT });
-    const version = await readVersion(query, schema);
-    assertNotNewer(schema, version, files.length);
+    const version = await checkedVersion(query, schema, files);
     const next = files[version];
     if (version >= target || next === undefined) return version;
     if (version === 0) await createSchema(query, schema);
@@ -135,11 +133,37 @@ async function createSchema(query: TransactionQuery, schema: string): Promise<vo
   await query({ text: sql.createMigrationsTable(schema) });
 }
 
-async function readVersion(query: TransactionQuery, schema: string): Promise<number> {
-  const { rows } = await query({ text: sql.MIGRATIONS_TABLE_EXISTS, values: [schema] });
-  if (rows.length === 0) return 0;
-  const result = await query<{ version: number }>({ text: sql.readVersion(schema) });
-  return result.rows[0]?.version ?? 0;
+/** The version of a schema whose files are all known to this code. */
+async function checkedVersion(
+  query: TransactionQuery,
+  schema: string,
+  files: readonly Migration[],
+): Promise<number> {
+  const names = await listApplied(query, schema);
+  assertNotNewer(schema, versionOf(names), files.length);
+  const strange = names.findIndex((name, index) => name !== files[index]?.name);
+  if (strange === -1) return names.length;
+  throw new SchemaError("SCHEMA_TOO_NEW", {
+    message:
+      `schema "${schema}" was made by another MemFlow: it holds migration "${names[strange]}" where this one ` +
+      `has "${files[strange]?.name}"; use the version that made it, or a schema of its own`,
+    schema,
+    foundVersion: versionOf(names),
+    neededVersion: files.length,
+  });
+}
+
+/** Names of the files that stand, in order; empty without a schema. */
+async function listApplied(query: TransactionQuery, schema: string): Promise<readonly string[]> {
+  const { rows: tables } = await query({ text: sql.MIGRATIONS_TABLE_EXISTS, values: [schema] });
+  if (tables.length === 0) return [];
+  const { rows } = await query<{ name: string }>({ text: sql.listApplied(schema) });
+  return rows.map(({ name }) => name);
+}
+
+/** The number of the newest file. */
+function versionOf(names: readonly string[]): number {
+  return Number.parseInt(names.at(-1) ?? "0", 10);
 }
 
 function checkTarget(target: number, latest: number): number {

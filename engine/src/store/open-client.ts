@@ -43,7 +43,7 @@ export interface AskOptions {
 
 const CONNECT_TIMEOUT_MS = 5_000;
 /** A query that gets no answer for this long finds its connection dead. */
-export const QUERY_TIMEOUT_MS = 15_000;
+const QUERY_TIMEOUT_MS = 15_000;
 const CLOSE_TIMEOUT_MS = 1_000;
 /** Postgres cuts longer application names off. */
 const APPLICATION_NAME_BYTES_MAX = 63;

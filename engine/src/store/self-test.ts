@@ -27,7 +27,7 @@ export interface DatabaseFacts {
 }
 
 /** Postgres 15. */
-export const VERSION_MIN = 150_000;
+const VERSION_MIN = 150_000;
 
 const ANSWER_TIMEOUT_MS = 5_000;
 const NOTIFICATION_TIMEOUT_MS = 2_000;
