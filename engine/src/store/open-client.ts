@@ -45,8 +45,6 @@ const CONNECT_TIMEOUT_MS = 5_000;
 /** A query that gets no answer for this long finds its connection dead. */
 const QUERY_TIMEOUT_MS = 15_000;
 const CLOSE_TIMEOUT_MS = 1_000;
-/** Postgres cuts longer application names off. */
-const APPLICATION_NAME_BYTES_MAX = 63;
 
 /**
  * What every session sets, so that neither the role's nor the server's defaults change what a statement does. Timeouts
@@ -77,7 +75,7 @@ const SET_SETTINGS =
 export async function openClient(options: OpenClientOptions): Promise<pg.Client> {
   const { source, purpose, connectTimeoutMs = CONNECT_TIMEOUT_MS } = options;
   const client = outside(() =>
-    source.createClient({ applicationName: applicationName(purpose), connectTimeoutMs }),
+    source.createClient({ applicationName: `memflow:${purpose}`, connectTimeoutMs }),
   );
   reportLoss(client, options);
   try {
@@ -173,8 +171,4 @@ function reportLoss(client: pg.Client, { onLost }: OpenClientOptions): void {
   // Without a listener an error on an idle connection would end the process.
   client.on("error", report);
   client.on("end", report);
-}
-
-function applicationName(purpose: string): string {
-  return Buffer.from(`memflow:${purpose}`).subarray(0, APPLICATION_NAME_BYTES_MAX).toString("latin1");
 }

@@ -83,6 +83,8 @@ export class Session {
   /**
    * Runs `work` between `begin` and `commit` on one connection, with no other statement of this session in between.
    *
+   * @param work - Sends its statements one after another through the function that it is given; to call `query` of the
+   *   session instead would wait for ever.
    * @returns What `work` returned, once the commit is acknowledged.
    * @throws What `work` or a statement threw, after a rollback; after a lost connection the commit may stand.
    */

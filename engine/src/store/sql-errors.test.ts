@@ -7,7 +7,7 @@ import { startTcpProxy } from "../testing/tcp-proxy.ts";
 import { testDatabaseUrlWith, testSource, uniqueName } from "../testing/test-database.ts";
 import { resolveConnection } from "./connection-source.ts";
 import { Session } from "./session.ts";
-import { classifySqlError, connectionLost, isOwnSqlState, toStoreError } from "./sql-errors.ts";
+import { classifySqlError, connectionLost, runsBehind, toStoreError } from "./sql-errors.ts";
 
 const admin = new Session({ source: testSource(), purpose: "test" });
 const cleanups: (() => Promise<unknown>)[] = [];
@@ -130,9 +130,13 @@ test("our own errors are judged by their code", () => {
   expect(classifySqlError(connectionLost(testSource(), "was lost"))).toBe("transient");
 });
 
-test("SQLSTATEs of class MF are ours alone", () => {
-  expect(isOwnSqlState("MF001")).toBe(true);
-  expect(["MF1", "23505", "XX000"].some(isOwnSqlState)).toBe(false);
+test("runs that end behind their messages are named by the error that refuses their flush", async () => {
+  const raise = (options: string): Promise<unknown> =>
+    failureOf(`do $$ begin raise exception using errcode = 'MF001'${options}; end $$`);
+  expect(runsBehind(await raise(", detail = 'a,b'"))).toEqual(["a", "b"]);
+  expect(runsBehind(await raise(""))).toEqual([]);
+  expect(runsBehind(await failureOf("select 1 / 0"))).toBeUndefined();
+  expect(classifySqlError(await raise(""))).toBe("other");
 });
 
 test("a missing table is told as a missing schema, with what Postgres missed", async () => {

@@ -1,7 +1,8 @@
 /**
  * What an error of the database means: whether to try again, whom to blame, and which of our classes tells the user.
  *
- * Promises to judge by SQLSTATE and socket code, never by the text of a message. Does not retry anything itself.
+ * Promises to judge by SQLSTATE and socket code, not by the text of a message; only `pg`'s refusal of TLS has nothing
+ * else. Does not retry anything itself.
  *
  * @see https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
@@ -76,8 +77,11 @@ const CONNECTION_KINDS: Readonly<Record<string, SqlErrorKind>> = {
   PERMISSION_DENIED: "permission",
 };
 
-/** SQLSTATEs of our own: class MF, which neither SQL nor Postgres uses. */
-const OWN_SQLSTATE = /^MF[0-9A-Z]{3}$/;
+/** SQLSTATEs that our own SQL raises: class MF, which neither SQL nor Postgres uses. */
+const OWN_SQLSTATES = {
+  /** Runs that end have messages to apply first; the detail lists their ids. */
+  runsBehind: "MF001",
+} as const;
 
 /**
  * Says what to do about an error that came from a session or from `pg`.
@@ -113,9 +117,16 @@ export function isStalePlan(error: unknown): boolean {
   return code === "0A000" && (error as { readonly routine?: unknown }).routine === "RevalidateCachedQuery";
 }
 
-/** True for an error that our own SQL raised. */
-export function isOwnSqlState(code: string): boolean {
-  return OWN_SQLSTATE.test(code);
+/**
+ * The runs that a flush wanted to end although messages wait that they have not applied: nothing of the flush stands.
+ *
+ * @param error - What the flush threw.
+ * @returns Their ids; undefined when it failed for another reason.
+ */
+export function runsBehind(error: unknown): readonly string[] | undefined {
+  if (codeOf(error) !== OWN_SQLSTATES.runsBehind) return undefined;
+  const { detail } = error as { readonly detail?: unknown };
+  return typeof detail === "string" && detail !== "" ? detail.split(",") : [];
 }
 
 /**
