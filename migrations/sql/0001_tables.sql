@@ -40,6 +40,8 @@ create table runs (
   options json,
   result json,
   failure json,
+  -- Why the run is parked until other code, or a person, resumes it.
+  problem json,
   constraint runs_pkey primary key (run_id),
   constraint runs_status_known check (
     status in ('running', 'completed', 'failed', 'canceled', 'terminated', 'timed_out', 'continued_as_new')
@@ -54,6 +56,8 @@ create index runs_claimable on runs (task_queue, workflow_name, priority, ready_
 create index runs_owned on runs (owner) where owner is not null;
 -- Serves prune: closed runs by the time their retention ends.
 create index runs_expiring on runs (expires_at) where expires_at is not null;
+-- Serves resume_runs: parked runs, tried again by the builds that register.
+create index runs_parked on runs (task_queue, workflow_name) where problem is not null;
 -- Serves the cancelation of hooks and the walk from a run to its hooks and children.
 create index runs_by_parent on runs (parent_run_id) where parent_run_id is not null;
 
@@ -90,7 +94,7 @@ create table event_kinds (
 );
 insert into event_kinds (kind, word) values
   (1, 'activity_completed'), (2, 'activity_failed'), (3, 'timer_fired'), (4, 'signal_received'), (5, 'signal_sent'),
-  (6, 'attempt_failed'),
+  (6, 'attempt_failed'), (7, 'command_failed'),
   (10, 'child_started'), (11, 'child_start_failed'), (12, 'child_completed'), (13, 'child_failed'),
   (14, 'hook_started'), (15, 'hook_start_failed'), (16, 'hook_completed'), (17, 'hook_failed'),
   (20, 'entity_changed'), (21, 'entity_read');

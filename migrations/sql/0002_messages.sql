@@ -35,7 +35,7 @@ begin
 
   update runs r
   set ready_at = least(r.ready_at, clock_timestamp())
-  where r.run_id = any (v_open) and r.owner is null and r.ready_at > clock_timestamp();
+  where r.run_id = any (v_open) and r.owner is null and r.ready_at > clock_timestamp() and r.problem is null;
 
   return query
   select distinct t.id, r.run_id = any (v_open) and v_open is not null, r.owner, r.task_queue

@@ -11,7 +11,7 @@
 --   children {by, no, at, position, run, ...as insert_runs}; activities {run, position, attempt, state, due_ms, task_queue,
 --   name, args, policy, failure, priority}; activities_done {run, position}; waits {run, position, name};
 --   waits_done {run, position, name}; entities {run, no, at, position, kind, name, payload, entity};
---   snapshots {run, entity, no, document}; cancels {by, run, status, failure}; releases {run, ready}.
+--   snapshots {run, entity, no, document}; cancels {by, run, status, failure}; releases {run, ready, problem}.
 --
 -- The reply (null when there is nothing to say) is kept with the flush's id, for a retry after a lost acknowledgement:
 --   {lost: [run], watch: {channel: [run]}, extra: the reply of flush_extra}.
@@ -289,8 +289,9 @@ begin
 
   if p_extra -> 'releases' is not null then
     update runs r
-    set owner = null, busy = false,
+    set owner = null, busy = false, problem = c.m -> 'problem',
       ready_at = case
+        when c.m -> 'problem' is not null then 'infinity'
         when (c.m ->> 'ready')::boolean or exists (select 1 from inbox i where i.run_id = r.run_id) then clock_timestamp()
         else coalesce(r.wake_at, 'infinity')
       end

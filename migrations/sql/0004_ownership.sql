@@ -37,7 +37,7 @@ begin
     limit p_limit
   )
   update runs r
-  set owner = p_worker, epoch = r.epoch + 1, ready_at = null, busy = true,
+  set owner = p_worker, epoch = r.epoch + 1, ready_at = null, busy = true, problem = null,
     busy_takeovers = r.busy_takeovers + r.busy::integer
   from picked
   where r.run_id = picked.run_id
@@ -155,6 +155,23 @@ as $$
   returning extract(epoch from clock_timestamp())::double precision * 1000
 $$;
 
+-- Makes parked runs ready again: of a queue's workflows whose history did not match their code (a build registers), or
+-- single runs whatever their problem (a person resumes them; their takeovers are forgiven). Returns their queues.
+create function resume_runs(p_queue text, p_workflows text[], p_runs uuid[])
+returns table (task_queue text, run_id uuid)
+language sql
+set search_path from current
+set enable_seqscan = off
+as $$
+  update runs r
+  set ready_at = clock_timestamp(), busy = false, busy_takeovers = 0
+  where r.status = 'running' and r.problem is not null and r.owner is null and (
+    (r.task_queue = p_queue and r.workflow_name = any (p_workflows) and r.problem ->> 'code' <> 'RUN_STUCK')
+    or r.run_id = any (p_runs)
+  )
+  returning r.task_queue, r.run_id
+$$;
+
 -- One heartbeat: whether the incarnation still lives, and the database's clock.
 create function beat_worker(p_worker uuid, p_turn_ms bigint)
 returns table (alive boolean, database_ms double precision)
@@ -196,14 +213,12 @@ begin
 end;
 $$;
 
--- Sets dead what has not been heard of, and returns the number of incarnations that died now.
+-- Sets dead what has not been heard of. Returns how many incarnations died now, and whether dead ones hold anything.
 create function bury_workers()
-returns integer
+returns table (died integer, holding boolean)
 language plpgsql
 set search_path from current
 as $$
-declare
-  v_count integer;
 begin
   with silent as (
     select w.worker_id from workers w
@@ -213,8 +228,15 @@ begin
     for update skip locked
   )
   update workers w set dead_at = clock_timestamp() from silent where w.worker_id = silent.worker_id;
-  get diagnostics v_count = row_count;
-  return v_count;
+  get diagnostics died = row_count;
+  holding := exists (
+    select 1 from workers w
+    where w.dead_at is not null and (
+      exists (select 1 from runs r where r.owner = w.worker_id)
+      or exists (select 1 from activities a where a.owner = w.worker_id)
+    )
+  );
+  return next;
 end;
 $$;
 

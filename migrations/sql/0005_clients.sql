@@ -4,7 +4,7 @@
 -- Starts runs (see insert_runs). The reply holds the refused ones and their holders.
 create function start_runs(
   p_client uuid, p_number bigint, p_run uuid[], p_workflow_id text[], p_workflow_name text[], p_task_queue text[],
-  p_watcher text, p_delay_ms double precision[], p_retention_seconds integer[], p_input json[], p_options json[]
+  p_watcher text, p_delay_ms integer[], p_retention_seconds integer[], p_input json[], p_options json[]
 )
 returns json
 language plpgsql
@@ -34,7 +34,7 @@ begin
   insert into runs (
     run_id, entity_id, ready_at, retention_seconds, task_queue, workflow_name, workflow_id, watchers, input, options
   )
-  select u.run_id, u.run_id, clock_timestamp() + make_interval(secs => u.delay_ms / 1000), u.retention_seconds, u.task_queue,
+  select u.run_id, u.run_id, clock_timestamp() + make_interval(secs => u.delay_ms::double precision / 1000), u.retention_seconds, u.task_queue,
     u.workflow_name, u.workflow_id, case when p_watcher is null then null else array[p_watcher] end, u.input, u.options
   from unnest(p_run, p_workflow_id, p_workflow_name, p_task_queue, p_delay_ms, p_retention_seconds, p_input, p_options)
     as u (run_id, workflow_id, workflow_name, task_queue, delay_ms, retention_seconds, input, options)

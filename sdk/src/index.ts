@@ -1,2 +1,32 @@
-/** What users import: Client, Worker, Connection and MemFlow. */
-export {};
+/**
+ * `@memflow/sdk`: what users import. Workflows are plain async functions; `MemFlow.workflow` has their durable calls.
+ *
+ * @example
+ * import { Client, MemFlow, Worker } from '@memflow/sdk';
+ */
+export { MemFlow } from './memflow.ts';
+export { Client, NAMESPACE_DEFAULT, WorkflowClient } from './client.ts';
+export type { ListFilter } from './client.ts';
+export { Connection } from './connection.ts';
+export type { ConnectionConfig } from './connection.ts';
+export { guid } from './guid.ts';
+export { WorkflowHandle } from './handle.ts';
+export type {
+  ExportPart, JobInterruptOptions, ResultOptions, WorkflowExport, WorkflowState,
+} from './handle.ts';
+export { clearInterceptors, registerInterceptor } from './interceptors.ts';
+export type { WorkflowFunction, WorkflowInterceptor } from './interceptors.ts';
+export type { WorkflowConfig, WorkflowOptions } from './options.ts';
+export { Worker } from './worker.ts';
+export type { WorkerConfig, WorkerTuning } from './worker.ts';
+export { Entity, WorkflowService as workflow } from './workflow/index.ts';
+export type { ActivityConfig, ExecHookOptions, HookOptions, ProxyType, WorkflowInfo } from './workflow/index.ts';
+export {
+  ActivityNotFoundError, AttemptLostError, CanceledError, ConnectionError, CrossStoreError, DeterminismViolation, DuplicateJobError,
+  DurationError, EntityError, FatalError, HistoryMismatchError, InterruptedError, MaxedError, MemFlowError, OptionError, PayloadError,
+  ProcessExitError, RetryError, RunClosedError, SchemaError, StuckError, TerminatedError, TimeoutError,
+  WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, didInterrupt,
+} from '@memflow/engine';
+export type {
+  EventDescription, FailureJson, Json, RetryPolicy, RetryPolicyOptions, RunDescription, SignalReceipt, WorkerLog, WorkerStatus,
+} from '@memflow/engine';

@@ -1,7 +1,7 @@
 /**
  * Commands: what workflow code asked for in one activation, for its owner to carry out.
  *
- * Promises that a command holds plain data, that its position is its number in program order, and that replaying the
+ * Promises that what is recorded of a command is plain data, that its position is its number in program order, and that replaying the
  * same history makes the same commands. A command is recorded through the event that answers it.
  */
 import type { RetryPolicy } from "./retry-policy.ts";
@@ -16,6 +16,8 @@ export interface ActivityCommand {
   /** Null: the run's own queue, this worker first. */
   readonly taskQueue: string | null;
   readonly policy: RetryPolicy;
+  /** The function itself where the caller gave it: for this process alone, never recorded. */
+  readonly implementation?: ((...args: never[]) => unknown) | undefined;
 }
 
 /** Waits until a moment of the run's time; answered by timerFired. */

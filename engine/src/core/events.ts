@@ -37,6 +37,7 @@ export const EVENT_WORD: Readonly<Record<EventKind, string>> = {
   4: "signal_received",
   5: "signal_sent",
   6: "attempt_failed",
+  7: "command_failed",
   10: "child_started",
   11: "child_start_failed",
   12: "child_completed",

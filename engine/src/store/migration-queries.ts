@@ -20,7 +20,7 @@ export const LOCK_SCHEMA =
 
 export const SCHEMA_EXISTS = "select 1 from pg_catalog.pg_namespace where nspname = $1::text";
 
-export const MIGRATIONS_TABLE_EXISTS = `
+export const MIGRATIONS_TABLE_EXISTS: string = `
   select 1
   from pg_catalog.pg_class as class
   join pg_catalog.pg_namespace as namespace on namespace.oid = class.relnamespace

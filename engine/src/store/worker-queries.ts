@@ -23,7 +23,7 @@ const TEXTS = {
   settleActivities: `select :schema.settle_activities($1, $2, $3)::text as reply`,
   registerWorker: `select :schema.register_worker($1, $2, $3, $4, $5) as database_ms`,
   resumeRuns: `select * from :schema.resume_runs($1, $2, $3)`,
-  buryWorkers: `select :schema.bury_workers() as died`,
+  buryWorkers: `select * from :schema.bury_workers()`,
   releaseDead: `select * from :schema.release_dead($1)`,
   handOver: `select * from :schema.hand_over($1, $2)`,
   retireWorker: `update :schema.workers set dead_at = clock_timestamp() where worker_id = $1 and dead_at is null`,

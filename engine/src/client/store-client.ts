@@ -1,0 +1,427 @@
+/**
+ * A client of one schema: starts runs, signals and stops them, waits for results, reads what happened.
+ *
+ * Promises that what it acknowledged is committed; that no worker needs to live for a start; and that waiting costs one
+ * statement per batch of ended runs: LISTEN is the haste, polling the truth.
+ */
+import { DuplicateJobError, MemFlowError, RunClosedError, WorkflowNotFoundError } from '../core/errors.ts';
+import { EVENT_WORD } from '../core/events.ts';
+import type { EventKind } from '../core/events.ts';
+import { foldChange } from '../core/entity-fold.ts';
+import type { EntityChange } from '../core/entity-fold.ts';
+import type { FailureJson } from '../core/failure.ts';
+import type { Json } from '../core/json.ts';
+import { int4Array, jsonArray, textArray, uuidArray } from '../store/binary-arrays.ts';
+import { clientQueries } from '../store/client-queries.ts';
+import type { ClientQueries } from '../store/client-queries.ts';
+import { listenSource } from '../store/connection-source.ts';
+import type { ConnectionSource } from '../store/connection-source.ts';
+import { channelName } from '../store/identifiers.ts';
+import { Listener } from '../store/listener.ts';
+import { newId } from '../store/new-id.ts';
+import { Notifier } from '../store/notifier.ts';
+import { outside } from '../store/outside.ts';
+import { provision } from '../store/provision.ts';
+import { Session } from '../store/session.ts';
+import { toStoreError } from '../store/sql-errors.ts';
+import { GroupCommit } from './group-commit.ts';
+import { ResultWaiter } from './result-waiter.ts';
+import type { RunOutcome } from './result-waiter.ts';
+
+/** A run to start. */
+export interface StartRequest {
+  readonly runId: string;
+  readonly workflowId: string;
+  readonly workflowName: string;
+  readonly taskQueue: string;
+  /** JSON text of the argument list. */
+  readonly input: string | null;
+  /** JSON text of the run's options. */
+  readonly options: string | null;
+  readonly delayMs: number;
+  readonly retentionSeconds: number;
+}
+
+/** A signal for one run, or for the one that has waited longest. */
+export interface SignalRequest {
+  readonly signalId: string;
+  /** JSON text. */
+  readonly payload: string | null;
+  readonly toRunId?: string;
+  /** How long it is kept when nobody waits, in milliseconds. */
+  readonly keepMs?: number;
+}
+
+/** Where a signal went. */
+export interface SignalReceipt {
+  /** The run that got it; null when it is kept until one waits. */
+  readonly runId: string | null;
+  readonly keptUntil: Date | null;
+}
+
+/** A run to end from outside. */
+export interface StopRequest {
+  readonly runId: string;
+  readonly status: 'canceled' | 'terminated';
+  readonly failure: FailureJson;
+  readonly descend: boolean;
+  readonly retentionSeconds?: number | undefined;
+}
+
+/** What is known of a run without its history. */
+export interface RunDescription {
+  readonly runId: string;
+  readonly workflowId: string;
+  readonly workflowName: string;
+  readonly taskQueue: string;
+  readonly status: string;
+  readonly hook: boolean;
+  readonly parentRunId: string | null;
+  readonly entityId: string;
+  readonly eventCount: number;
+  readonly startedAt: Date;
+  readonly closedAt: Date | null;
+  /** Why it is parked, when it is. */
+  readonly problem: { readonly name: string; readonly code: string; readonly message: string; readonly [key: string]: unknown } | null;
+}
+
+/** An event in words. */
+export interface EventDescription {
+  readonly runId: string;
+  readonly eventNo: number;
+  readonly kind: string;
+  readonly position: number | null;
+  readonly name: string | null;
+  readonly at: Date;
+  readonly payload: unknown;
+  readonly entityNo: number | null;
+}
+
+interface RunRow {
+  run_id: string;
+  workflow_id: string;
+  workflow_name: string;
+  task_queue: string;
+  status: string;
+  hook: boolean;
+  parent_run_id: string | null;
+  entity_id: string;
+  event_count: number;
+  started_ms: number;
+  closed_ms: number | null;
+  problem: string | null;
+}
+
+interface Receipt {
+  readonly run: string | null;
+  readonly owner: string | null;
+  readonly queue: string | null;
+  readonly open: boolean;
+  readonly kept_until: string | null;
+}
+
+interface StopReceipt {
+  readonly run_id: string;
+  readonly owner: string | null;
+  readonly watchers: readonly string[] | null;
+  readonly parent_run_id: string | null;
+  readonly parent_owner: string | null;
+  readonly parent_queue: string | null;
+}
+
+const KEEP_MS_DEFAULT: number = 24 * 60 * 60 * 1000;
+
+export class StoreClient {
+  readonly #schema: string;
+  readonly #source: ConnectionSource;
+  readonly #queries: ClientQueries;
+  readonly #id: string = newId();
+  readonly #writer: Session;
+  readonly #reader: Session;
+  readonly #notifier: Notifier;
+  readonly #listener: Listener | undefined;
+  readonly #starts: GroupCommit<StartRequest, string>;
+  readonly #signals: GroupCommit<SignalRequest, Receipt>;
+  readonly #stops: GroupCommit<StopRequest, readonly StopReceipt[]>;
+  readonly #results: ResultWaiter;
+  readonly #channel: string;
+  #number = 0;
+  #open = true;
+
+  /**
+   * Tests the connection, provisions the schema where needed, and connects.
+   *
+   * @throws {ConnectionError} When the database can't be used; {SchemaError} when its schema doesn't fit this version.
+   */
+  static async open(source: ConnectionSource, schema: string): Promise<StoreClient> {
+    return await outside(async () => {
+      const usable = await provision(source, schema);
+      const client = new StoreClient(usable, schema);
+      await client.#listener?.listen(client.#channel);
+      return client;
+    });
+  }
+
+  private constructor(source: ConnectionSource, schema: string) {
+    this.#source = source;
+    this.#schema = schema;
+    this.#queries = clientQueries(schema);
+    this.#channel = channelName(schema, 'client', this.#id);
+    this.#writer = new Session({ source, purpose: 'client' });
+    this.#reader = new Session({ source, purpose: 'read' });
+    this.#notifier = new Notifier({ source });
+    this.#results = new ResultWaiter({
+      session: this.#reader,
+      queries: this.#queries,
+      channel: this.#channel,
+      toError: (error) => toStoreError(error, source),
+    });
+    const listening = listenSource(source);
+    this.#listener = listening === undefined ? undefined : new Listener({
+      source: listening,
+      onNotification: (_channel, payload) => this.#results.ended(payload.split(',')),
+      onReconnect: () => this.#results.poll(),
+    });
+    const common = {
+      session: this.#writer,
+      replyQuery: this.#queries.flushReply,
+      writer: this.#id,
+      nextNumber: () => (this.#number += 1),
+      alive: () => this.#open,
+      refusal: (error: unknown) => toStoreError(error, source),
+    };
+    this.#starts = new GroupCommit({ ...common, ...this.#startFlush() });
+    this.#signals = new GroupCommit({ ...common, ...this.#signalFlush() });
+    this.#stops = new GroupCommit({ ...common, ...this.#stopFlush() });
+  }
+
+  /** The schema it works on. */
+  get schema(): string {
+    return this.#schema;
+  }
+
+  /**
+   * Starts a run; settles once it is recorded.
+   *
+   * @throws {DuplicateJobError} When an open run has the workflow id.
+   */
+  async start(request: StartRequest): Promise<string> {
+    this.#results.expect(request.runId);
+    try {
+      const runId = await outside(() => this.#starts.add(request));
+      this.#notifier.notify(channelName(this.#schema, 'queue', request.taskQueue), 'ready');
+      return runId;
+    } catch (error) {
+      this.#results.forget(request.runId);
+      throw error;
+    }
+  }
+
+  /**
+   * Sends a signal; settles once it is recorded.
+   *
+   * @throws {RunClosedError} When the run it is for has ended.
+   */
+  async signal(request: SignalRequest): Promise<SignalReceipt> {
+    const receipt = await outside(() => this.#signals.add(request));
+    if (request.toRunId !== undefined && !receipt.open) throw await this.#closedError(request.toRunId);
+    this.#notifyTarget(receipt.run, receipt.owner, receipt.queue);
+    return { runId: receipt.run, keptUntil: receipt.kept_until === null ? null : new Date(receipt.kept_until) };
+  }
+
+  /** Ends a run from outside; false when it had ended before. */
+  async stop(request: StopRequest): Promise<boolean> {
+    const ended = await outside(() => this.#stops.add(request));
+    for (const row of ended) {
+      if (row.owner !== null) this.#notifier.notify(channelName(this.#schema, 'worker', row.owner), row.run_id);
+      for (const watcher of row.watchers ?? []) this.#notifier.notify(watcher, row.run_id);
+      this.#notifyTarget(row.parent_run_id, row.parent_owner, row.parent_queue);
+    }
+    return ended.some(({ run_id: runId }) => runId === request.runId);
+  }
+
+  /** Makes a parked run ready again and forgives its takeovers; false when it is not parked. */
+  async resume(runId: string): Promise<boolean> {
+    const rows = await this.#read<{ task_queue: string }>('resumeRuns', [[runId]]);
+    for (const row of rows) this.#notifier.notify(channelName(this.#schema, 'queue', row.task_queue), 'ready');
+    return rows.length > 0;
+  }
+
+  /** Settles when the run has ended, whoever started it. */
+  async outcome(runId: string): Promise<RunOutcome> {
+    return await outside(() => this.#results.wait(runId));
+  }
+
+  async describe(runId: string): Promise<RunDescription> {
+    const [row] = await this.#read<RunRow>('runsById', [[runId]]);
+    if (row === undefined) throw new WorkflowNotFoundError({ workflowId: '', runId });
+    return describeRun(row);
+  }
+
+  /** The open run of a workflow id, else its latest. */
+  async find(workflowId: string): Promise<RunDescription> {
+    const [row] = await this.#read<RunRow>('runByWorkflowId', [workflowId]);
+    if (row === undefined) throw new WorkflowNotFoundError({ workflowId });
+    return describeRun(row);
+  }
+
+  /** Runs, newest first; `before` pages on. Hooks are left out. */
+  async list(filter: {
+    readonly status?: string | undefined;
+    readonly workflowName?: string | undefined;
+    readonly taskQueue?: string | undefined;
+    readonly before?: string | undefined;
+    readonly limit?: number | undefined;
+  }): Promise<readonly RunDescription[]> {
+    const limit = Math.min(Math.max(filter.limit ?? 50, 1), 1_000);
+    const values = [filter.status ?? null, filter.workflowName ?? null, filter.taskQueue ?? null, filter.before ?? null, limit];
+    return (await this.#read<RunRow>('listRuns', values)).map(describeRun);
+  }
+
+  /** A run with its hooks and children, itself first. */
+  async family(runId: string): Promise<readonly RunDescription[]> {
+    return (await this.#read<RunRow>('familyOf', [runId])).map(describeRun);
+  }
+
+  /** Events of runs after those that were seen, in the order of their time. */
+  async events(seen: readonly { readonly runId: string; readonly eventNo: number }[]): Promise<readonly EventDescription[]> {
+    const rows = await this.#read<{
+      run_id: string; event_no: number; kind: number; position: number | null; at_ms: number; name: string | null;
+      payload: string | null; entity_no: string | null;
+    }>('eventsAfter', [seen.map(({ runId }) => runId), seen.map(({ eventNo }) => eventNo)]);
+    return rows.map((row) => ({
+      runId: row.run_id,
+      eventNo: row.event_no,
+      kind: EVENT_WORD[row.kind as EventKind] ?? String(row.kind),
+      position: row.position,
+      name: row.name,
+      at: new Date(row.at_ms),
+      payload: row.payload === null ? undefined : (JSON.parse(row.payload) as unknown),
+      entityNo: row.entity_no === null ? null : Number(row.entity_no),
+    }));
+  }
+
+  /** The entity of a run as of its last committed change. */
+  async entity(entityId: string): Promise<Json> {
+    const rows = await this.#read<{ payload: string }>('entityChanges', [entityId]);
+    let document: Json = {};
+    for (const { payload } of rows) document = foldChange(document, JSON.parse(payload) as EntityChange).document;
+    return document;
+  }
+
+  /** A run's row in full, as its export shows it. */
+  async row(runId: string): Promise<RunDescription & { readonly input: string | null; readonly result: string | null; readonly failure: string | null }> {
+    const [row] = await this.#read<RunRow & { input: string | null; result: string | null; failure: string | null }>('exportRun', [runId]);
+    if (row === undefined) throw new WorkflowNotFoundError({ workflowId: '', runId });
+    return { ...describeRun(row), input: row.input, result: row.result, failure: row.failure };
+  }
+
+  /** Waits for what is on its way and closes. What waits for a result is rejected. */
+  async close(): Promise<void> {
+    await Promise.all([this.#starts.idle(), this.#signals.idle(), this.#stops.idle()]);
+    this.#open = false;
+    this.#results.close();
+    await Promise.all([this.#listener?.close(), this.#notifier.close(), this.#writer.close(), this.#reader.close()]);
+  }
+
+  async #read<Row extends object>(query: keyof ClientQueries, values: readonly unknown[]): Promise<Row[]> {
+    try {
+      const { rows } = await outside(() => this.#reader.query<Row>({ ...this.#queries[query], values }));
+      return rows;
+    } catch (error) {
+      throw error instanceof MemFlowError ? error : toStoreError(error, this.#source);
+    }
+  }
+
+  #notifyTarget(runId: string | null, owner: string | null, queue: string | null): void {
+    if (runId === null) return;
+    if (owner !== null) this.#notifier.notify(channelName(this.#schema, 'worker', owner), runId);
+    else if (queue !== null) this.#notifier.notify(channelName(this.#schema, 'queue', queue), 'ready');
+  }
+
+  async #closedError(runId: string): Promise<Error> {
+    const run = await this.describe(runId);
+    return new RunClosedError({ workflowId: run.workflowId, runId, status: run.status });
+  }
+
+  #startFlush(): Pick<ConstructorParameters<typeof GroupCommit<StartRequest, string>>[0], 'keyOf' | 'statement' | 'answers'> {
+    return {
+      keyOf: ({ workflowId }) => workflowId,
+      statement: (items, number) => ({
+        ...this.#queries.startRuns,
+        values: [
+          this.#id,
+          number,
+          uuidArray(items.map(({ runId }) => runId)),
+          textArray(items.map(({ workflowId }) => workflowId)),
+          textArray(items.map(({ workflowName }) => workflowName)),
+          textArray(items.map(({ taskQueue }) => taskQueue)),
+          this.#channel,
+          int4Array(items.map(({ delayMs }) => Math.round(delayMs))),
+          int4Array(items.map(({ retentionSeconds }) => retentionSeconds)),
+          jsonArray(items.map(({ input }) => input)),
+          jsonArray(items.map(({ options }) => options)),
+        ],
+      }),
+      answers: (items, reply) => {
+        const refused = new Map(
+          (reply === null ? [] : (JSON.parse(reply) as { run: string; holder: string | null }[])).map(({ run, holder }) => [run, holder]),
+        );
+        return items.map((item) =>
+          refused.has(item.runId) ? new DuplicateJobError(item.workflowId, item.workflowName) : item.runId,
+        );
+      },
+    };
+  }
+
+  #signalFlush(): Pick<ConstructorParameters<typeof GroupCommit<SignalRequest, Receipt>>[0], 'keyOf' | 'statement' | 'answers'> {
+    return {
+      keyOf: () => undefined,
+      statement: (items, number) => ({
+        ...this.#queries.sendSignals,
+        values: [this.#id, number, `[${items.map(encodeSignal).join(',')}]`],
+      }),
+      answers: (_items, reply) => (reply === null ? [] : (JSON.parse(reply) as Receipt[])),
+    };
+  }
+
+  #stopFlush(): Pick<ConstructorParameters<typeof GroupCommit<StopRequest, readonly StopReceipt[]>>[0], 'keyOf' | 'statement' | 'answers'> {
+    return {
+      // One run at a time: its descendants are known only to the database.
+      keyOf: () => 'one',
+      statement: (items, number) => ({
+        ...this.#queries.stopRuns,
+        values: [
+          this.#id,
+          number,
+          JSON.stringify(items.map(({ runId, status, failure, descend, retentionSeconds }) => ({
+            run: runId, status, failure, descend, retention_seconds: retentionSeconds,
+          }))),
+        ],
+      }),
+      answers: (_items, reply) => [reply === null ? [] : (JSON.parse(reply) as StopReceipt[])],
+    };
+  }
+}
+
+function encodeSignal({ signalId, payload, toRunId, keepMs }: SignalRequest): string {
+  const head = JSON.stringify({ name: signalId, to: toRunId, ttl_ms: keepMs ?? KEEP_MS_DEFAULT }).slice(0, -1);
+  return payload === null ? `${head}}` : `${head},"payload":${payload}}`;
+}
+
+function describeRun(row: RunRow): RunDescription {
+  return {
+    runId: row.run_id,
+    workflowId: row.workflow_id,
+    workflowName: row.workflow_name,
+    taskQueue: row.task_queue,
+    status: row.status,
+    hook: row.hook,
+    parentRunId: row.parent_run_id,
+    entityId: row.entity_id,
+    eventCount: row.event_count,
+    startedAt: new Date(row.started_ms),
+    closedAt: row.closed_ms === null ? null : new Date(row.closed_ms),
+    problem: row.problem === null ? null : (JSON.parse(row.problem) as NonNullable<RunDescription['problem']>),
+  };
+}

@@ -1,0 +1,210 @@
+/**
+ * What workflow code sees of its run: its time, its randomness, and the promises that history settles.
+ *
+ * Promises that a durable call made inside the run's activation gets the next position in program order and one promise,
+ * settled only by an applied event; that a call from anywhere else is refused and named; and that nothing here does I/O:
+ * what the code asks for is collected as commands. One context serves one attempt of a run.
+ */
+import { AsyncLocalStorage } from 'node:async_hooks';
+
+import type { Command } from '../core/commands.ts';
+import { DeterminismViolation } from '../core/errors.ts';
+import { createRandom } from '../core/seeded-random.ts';
+import { SignalMailbox } from '../core/signal-mailbox.ts';
+import { UUID_V7_RANDOM_BYTES, uuidV7 } from '../core/uuid.ts';
+import type { RunGuard } from '../guards/guard-hooks.ts';
+import { EntityView } from './entity-view.ts';
+import { currentUserPlace } from './user-place.ts';
+
+/** What is known of a run before its history is read. */
+export interface RunFacts {
+  readonly runId: string;
+  readonly workflowId: string;
+  readonly workflowName: string;
+  readonly taskQueue: string;
+  readonly namespace: string;
+  readonly entityId: string;
+  readonly parentRunId: string | null;
+  /** The command of the parent that awaits this run; null when none does. */
+  readonly parentPosition: number | null;
+  readonly hook: boolean;
+  readonly dialect: string;
+  /** The database's clock when the run was started, in epoch milliseconds. */
+  readonly startedMs: number;
+  /** JSON text of the argument list. */
+  readonly input: string | null;
+  /** JSON text of the run's options. */
+  readonly options: string | null;
+}
+
+/** What an unsettled durable call waits for. */
+export interface PendingCall {
+  /** The kind of its command, as history must show it. */
+  readonly kind: Command['kind'];
+  /** Activity, workflow or signal id; null where the kind says all. */
+  readonly name: string | null;
+  /** Settles the user's promise; gets what the event carries. */
+  readonly resolve: (value: unknown) => void;
+  readonly reject: (error: unknown) => void;
+  /** The signal that an execHook waits for. */
+  readonly signalId?: string;
+  /** True: a final failure is the call's result. */
+  readonly failureIsResult?: boolean;
+  /** True: the start alone settles it, with `startedId`. */
+  readonly detached?: boolean;
+  readonly startedId?: string;
+}
+
+/** A durable call before it has a position. */
+export interface DurableCall {
+  readonly kind: PendingCall['kind'];
+  readonly name: string | null;
+  readonly signalId?: string;
+  readonly failureIsResult?: boolean;
+  readonly detached?: boolean;
+  readonly startedId?: string;
+}
+
+const storage = new AsyncLocalStorage<RunContext>();
+
+/** The run whose workflow code is executing, by its async context. */
+export function currentContext(): RunContext | undefined {
+  return storage.getStore();
+}
+
+/** Runs `work` outside every run. */
+export function outsideRuns<Result>(work: () => Result): Result {
+  return storage.exit(work);
+}
+
+export class RunContext implements RunGuard {
+  readonly facts: RunFacts;
+  /** 1-based; a workflow that failed and is tried again gets a new context. */
+  readonly attempt: number;
+  readonly signals: SignalMailbox = new SignalMailbox();
+  readonly entity: EntityView;
+  readonly pending: Map<number, PendingCall> = new Map();
+  /** Errors of promises that nobody has handled yet. */
+  readonly unhandled: Map<Promise<unknown>, unknown> = new Map();
+  /** Failures that must not start the run anew when its code lets them through. */
+  readonly finalErrors: WeakSet<object> = new WeakSet();
+  /** True while the driver has the run's code executing. */
+  active = false;
+  replaying = false;
+  /** The first violation of determinism; the run is parked with it. */
+  violated: DeterminismViolation | undefined;
+  #nowMs: number;
+  #nextPosition: number;
+  #random: () => number;
+  #commands: Command[] = [];
+  readonly #basePosition: number;
+
+  constructor(options: {
+    readonly facts: RunFacts;
+    readonly attempt: number;
+    readonly basePosition: number;
+    readonly nowMs: number;
+    readonly entity: EntityView;
+  }) {
+    this.facts = options.facts;
+    this.attempt = options.attempt;
+    this.entity = options.entity;
+    this.#nowMs = options.nowMs;
+    this.#basePosition = options.basePosition;
+    this.#nextPosition = options.basePosition;
+    this.#random = createRandom(`${options.facts.runId}:${options.attempt}`);
+  }
+
+  get nextPosition(): number {
+    return this.#nextPosition;
+  }
+
+  /** Positions below this one belong to attempts that failed. */
+  get basePosition(): number {
+    return this.#basePosition;
+  }
+
+  nowMs(): number {
+    return this.#nowMs;
+  }
+
+  random(): number {
+    return this.#random();
+  }
+
+  /** A run's or hook's id, the same on every replay. */
+  uuid(): string {
+    const bytes = Uint8Array.from({ length: UUID_V7_RANDOM_BYTES }, () => Math.floor(this.#random() * 256));
+    return uuidV7(this.#nowMs, bytes);
+  }
+
+  /** Executes a part of the run's code. */
+  enter<Result>(work: () => Result): Result {
+    return storage.run(this, work);
+  }
+
+  /** Moves the run's time to an event's; it never goes back. */
+  advanceTo(atMs: number): void {
+    if (atMs > this.#nowMs) this.#nowMs = atMs;
+  }
+
+  /** Takes the next position for a call that needs no command, such as a wait whose signal is here already. */
+  takePosition(call: string): number {
+    if (!this.active) throw this.violation(call, 'outside the activation of its run: it followed an await that is not durable');
+    const position = this.#nextPosition;
+    this.#nextPosition += 1;
+    return position;
+  }
+
+  /** Issues a durable call: takes the next position and returns the promise that its event will settle. */
+  issue<Result>(call: DurableCall, toCommand: (position: number) => Command): Promise<Result> {
+    const position = this.takePosition(`MemFlow.workflow ${call.kind}${call.name === null ? '' : ` "${call.name}"`}`);
+    this.#commands.push(toCommand(position));
+    return this.expect<Result>(position, call);
+  }
+
+  /** Adds a command without a call of its own. */
+  command(command: Command): void {
+    this.#commands.push(command);
+  }
+
+  /** The promise of a position that was taken. */
+  expect<Result>(position: number, call: DurableCall): Promise<Result> {
+    return new Promise<Result>((resolve, reject) => {
+      this.pending.set(position, { ...call, resolve: resolve as (value: unknown) => void, reject });
+    });
+  }
+
+  /** Closes a call: whoever settles it gets it, once. */
+  close(position: number): PendingCall | undefined {
+    const call = this.pending.get(position);
+    if (call !== undefined) this.pending.delete(position);
+    return call;
+  }
+
+  takeCommands(): Command[] {
+    const commands = this.#commands;
+    this.#commands = [];
+    return commands;
+  }
+
+  startTimer(callback: () => void, delayMs: number): number {
+    const position = this.takePosition('setTimeout');
+    const milliseconds = Number.isFinite(delayMs) && delayMs > 0 ? Math.ceil(delayMs) : 0;
+    this.#commands.push({ kind: 'timer', position, dueMs: this.#nowMs + milliseconds });
+    this.pending.set(position, { kind: 'timer', name: null, resolve: callback, reject: () => undefined });
+    return position;
+  }
+
+  clearTimer(id: number): void {
+    if (this.pending.get(id)?.kind !== 'timer') return;
+    this.close(id);
+    this.#commands.push({ kind: 'cancel_timer', position: id });
+  }
+
+  violation(call: string, remedy?: string): DeterminismViolation {
+    const error = new DeterminismViolation({ call, place: currentUserPlace(), remedy });
+    this.violated ??= error;
+    return error;
+  }
+}

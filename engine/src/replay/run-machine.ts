@@ -1,0 +1,312 @@
+/**
+ * The replay engine: feeds a run's events to its code, one at a time, and collects what the code asks for.
+ *
+ * Promises that events settle promises in history order with all microtasks drained after each, live exactly as on
+ * replay; that history which does not match the code is found and named, before anything is recorded; and that a run
+ * which is neither done nor waiting on something durable is found at once. It must be driven from a macrotask: inside a
+ * microtask the drain does nothing.
+ */
+import { EVENT_KIND } from '../core/events.ts';
+import type { EventKind, HistoryEvent } from '../core/events.ts';
+import { DeterminismViolation, DuplicateJobError, FatalError, HistoryMismatchError } from '../core/errors.ts';
+import { decodeFailure, encodeFailure } from '../core/failure.ts';
+import type { FailureJson } from '../core/failure.ts';
+import { decodePayload, encodePayload } from '../core/payload.ts';
+import { drainMicrotasks } from '../guards/sync-drain.ts';
+import type { Command } from '../core/commands.ts';
+import { EntityView } from './entity-view.ts';
+import { RunContext } from './run-context.ts';
+import type { PendingCall, RunFacts } from './run-context.ts';
+
+/** A workflow as users write it. */
+export type WorkflowFunction = (...args: never[]) => unknown;
+
+/** Wraps the workflow function: called inside the run, with its arguments decoded. */
+export type Invoke = (context: RunContext, args: unknown[]) => unknown;
+
+/** How far a run is. */
+export type MachineState =
+  | { readonly kind: 'waiting' }
+  | { readonly kind: 'completed'; readonly result: string | null }
+  | { readonly kind: 'failed'; readonly failure: FailureJson; readonly final: boolean };
+
+/** Which command kind each event answers. */
+const ANSWERS: Readonly<Partial<Record<EventKind, Command['kind']>>> = {
+  [EVENT_KIND.activityCompleted]: 'activity',
+  [EVENT_KIND.activityFailed]: 'activity',
+  [EVENT_KIND.timerFired]: 'timer',
+  [EVENT_KIND.signalSent]: 'signal',
+  [EVENT_KIND.childStarted]: 'child',
+  [EVENT_KIND.childStartFailed]: 'child',
+  [EVENT_KIND.childCompleted]: 'child',
+  [EVENT_KIND.childFailed]: 'child',
+  [EVENT_KIND.hookStarted]: 'hook',
+  [EVENT_KIND.hookStartFailed]: 'hook',
+  [EVENT_KIND.hookCompleted]: 'hook',
+  [EVENT_KIND.hookFailed]: 'hook',
+  [EVENT_KIND.entityChanged]: 'entity',
+  [EVENT_KIND.entityRead]: 'entity',
+};
+
+export class RunMachine {
+  readonly facts: RunFacts;
+  readonly #invoke: Invoke;
+  #context: RunContext;
+  #state: MachineState = { kind: 'waiting' };
+  #returned: MachineState | undefined;
+  #started = false;
+
+  constructor(facts: RunFacts, invoke: Invoke) {
+    this.facts = facts;
+    this.#invoke = invoke;
+    this.#context = new RunContext({
+      facts,
+      attempt: 1,
+      basePosition: 0,
+      nowMs: facts.startedMs,
+      entity: new EntityView(),
+    });
+  }
+
+  get context(): RunContext {
+    return this.#context;
+  }
+
+  get state(): MachineState {
+    return this.#state;
+  }
+
+  /**
+   * Calls the workflow function and runs it to its first waits.
+   *
+   * @throws {DeterminismViolation} When it waits on nothing durable.
+   */
+  start(): void {
+    this.#started = true;
+    this.#activate(() => {
+      const context = this.#context;
+      let outcome: unknown;
+      try {
+        const args = decodePayload(this.facts.input);
+        outcome = this.#invoke(context, Array.isArray(args) ? args : []);
+      } catch (error) {
+        this.#fail(error);
+        return;
+      }
+      if (!isThenable(outcome)) this.#complete(outcome);
+      else outcome.then((result) => this.#complete(result), (error: unknown) => this.#fail(error));
+    });
+  }
+
+  /**
+   * Applies one committed event.
+   *
+   * @throws {HistoryMismatchError} When the code did not ask for what the event answers.
+   * @throws {DeterminismViolation} When the code then waits on nothing durable.
+   */
+  apply(event: HistoryEvent): void {
+    if (event.kind === EVENT_KIND.attemptFailed) {
+      this.#beginAttempt(event);
+      return;
+    }
+    this.#context.advanceTo(event.atMs);
+    if (event.kind === EVENT_KIND.signalReceived) {
+      // Between two attempts nothing waits: the signal is kept for the next.
+      if (this.#started) this.#activate(() => this.#deliverSignal(event));
+      else this.#deliverSignal(event);
+      return;
+    }
+    const call = this.#callOf(event);
+    if (call !== undefined) this.#activate(() => this.#settle(event, call));
+  }
+
+  /** Starts the next attempt of a workflow that failed, at the event that says when. */
+  restart(event: HistoryEvent): void {
+    this.#context.advanceTo(event.atMs);
+    this.start();
+  }
+
+  /** What the code asked for since the last call. */
+  takeCommands(): Command[] {
+    return this.#context.takeCommands();
+  }
+
+  /** A workflow that failed starts anew, with its memory and without its history. */
+  #beginAttempt(event: HistoryEvent): void {
+    const previous = this.#context;
+    this.#context = new RunContext({
+      facts: this.facts,
+      attempt: previous.attempt + 1,
+      basePosition: Math.max(previous.nextPosition, (event.position ?? 0)),
+      nowMs: Math.max(previous.nowMs(), event.atMs),
+      entity: previous.entity,
+    });
+    this.#state = { kind: 'waiting' };
+    this.#returned = undefined;
+    this.#started = false;
+  }
+
+  #activate(work: () => void): void {
+    const context = this.#context;
+    if (this.#state.kind !== 'waiting') return;
+    context.active = true;
+    context.enter(work);
+    drainMicrotasks();
+    context.active = false;
+    if (context.violated !== undefined) throw context.violated;
+    if (this.#returned !== undefined) this.#finish(context);
+    else if (context.pending.size === 0) throw blockedOutside(context);
+  }
+
+  #complete(result: unknown): void {
+    try {
+      this.#returned ??= { kind: 'completed', result: encodePayload(result, { field: 'result of the workflow' }) };
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  #fail(error: unknown): void {
+    this.#returned ??= this.#failed(error);
+  }
+
+  #failed(error: unknown): MachineState {
+    const final = typeof error === 'object' && error !== null && this.#context.finalErrors.has(error);
+    return { kind: 'failed', failure: encodeFailure(error), final };
+  }
+
+  #finish(context: RunContext): void {
+    const [rejected] = context.unhandled.values();
+    const lost = this.#returned?.kind === 'completed' && context.unhandled.size > 0;
+    this.#state = lost ? this.#failed(rejected) : (this.#returned ?? this.#state);
+  }
+
+  /** Finds the call an event answers, or refuses the event. Undefined for a call that is settled already. */
+  #callOf(event: HistoryEvent): PendingCall | undefined {
+    const context = this.#context;
+    const position = event.position ?? -1;
+    if (position < context.basePosition) return undefined;
+    const call = context.pending.get(position);
+    if (call !== undefined) {
+      const kind = ANSWERS[event.kind];
+      if (event.kind === EVENT_KIND.commandFailed) return call;
+      const named = call.name === null || event.name === null || call.name === event.name;
+      if (call.kind === kind && named) return call;
+      throw mismatch(event, describe(call.kind, call.name));
+    }
+    if (position >= context.nextPosition) throw mismatch(event, 'nothing more');
+    return undefined;
+  }
+
+  #deliverSignal(event: HistoryEvent): void {
+    const parsed = JSON.parse(event.payload ?? '{"from":null}') as { from: string | null; data?: unknown };
+    const data = parsed.data === undefined ? null : JSON.stringify(parsed.data);
+    for (const position of this.#context.signals.deliver(event.name ?? '', { fromRunId: parsed.from, data })) {
+      this.#context.close(position)?.resolve(decodePayload(data));
+    }
+  }
+
+  #settle(event: HistoryEvent, call: PendingCall): void {
+    const context = this.#context;
+    const position = event.position ?? -1;
+    switch (event.kind) {
+      case EVENT_KIND.childStarted:
+      case EVENT_KIND.hookStarted:
+        // An awaited child or hook goes on until its outcome; a detached one is settled by its start.
+        if (call.detached === true) context.close(position)?.resolve(call.startedId);
+        return;
+      case EVENT_KIND.activityCompleted:
+      case EVENT_KIND.childCompleted:
+        context.close(position)?.resolve(decodePayload(event.payload));
+        return;
+      case EVENT_KIND.hookCompleted:
+        this.#forgetHook(call, position);
+        context.close(position)?.resolve(decodePayload(event.payload));
+        return;
+      case EVENT_KIND.hookFailed:
+      case EVENT_KIND.activityFailed:
+      case EVENT_KIND.childFailed:
+      case EVENT_KIND.commandFailed:
+        this.#forgetHook(call, position);
+        this.#reject(position, event);
+        return;
+      case EVENT_KIND.childStartFailed:
+      case EVENT_KIND.hookStartFailed:
+        this.#forgetHook(call, position);
+        context.close(position)?.reject(startRefused(event));
+        return;
+      case EVENT_KIND.entityChanged:
+      case EVENT_KIND.entityRead:
+        this.#settleEntity(event, call, position);
+        return;
+      default:
+        context.close(position)?.resolve(undefined);
+    }
+  }
+
+  #forgetHook(call: PendingCall, position: number): void {
+    if (call.signalId !== undefined) this.#context.signals.forgetHook(call.signalId, position);
+  }
+
+  #reject(position: number, event: HistoryEvent): void {
+    const call = this.#context.close(position);
+    if (call === undefined) return;
+    const failure = decodePayload(event.payload) as FailureJson;
+    if (call.failureIsResult === true) {
+      call.resolve(failure);
+      return;
+    }
+    const error = decodeFailure(failure);
+    // MemFlow's code for a failure that is final; an error with a code of its own keeps it.
+    if (!('code' in error)) Object.defineProperty(error, 'code', { value: FATAL_CODE, enumerable: false, configurable: true, writable: true });
+    this.#context.finalErrors.add(error);
+    call.reject(error);
+  }
+
+  #settleEntity(event: HistoryEvent, call: PendingCall, position: number): void {
+    const { entity } = this.#context;
+    const entityNo = event.entityNo ?? 0;
+    const payload = event.payload ?? 'null';
+    if (event.kind === EVENT_KIND.entityRead) {
+      const path = decodePayload(payload) as string | null;
+      this.#context.close(position)?.resolve(entity.read(entityNo, path ?? undefined));
+      return;
+    }
+    const folded = entity.change(entityNo, payload);
+    this.#context.close(position);
+    if ('error' in folded) call.reject(folded.error);
+    else call.resolve(folded.value);
+  }
+}
+
+const FATAL_CODE: unknown = new FatalError('').code;
+
+function mismatch(event: HistoryEvent, actual: string): HistoryMismatchError {
+  return new HistoryMismatchError({
+    position: event.position ?? -1,
+    expected: describe(ANSWERS[event.kind] ?? 'event', event.name),
+    actual,
+    place: '',
+  });
+}
+
+function describe(kind: string, name: string | null): string {
+  return name === null ? kind : `${kind} "${name}"`;
+}
+
+function blockedOutside(context: RunContext): DeterminismViolation {
+  return new DeterminismViolation({
+    call: `an await in "${context.facts.workflowName}" after position ${context.nextPosition - 1}`,
+    place: '',
+    remedy: 'it waits for something that is not recorded (I/O, a promise made elsewhere); do it in an activity',
+  });
+}
+
+function startRefused(event: HistoryEvent): DuplicateJobError {
+  const { workflowId } = decodePayload(event.payload) as { workflowId: string };
+  return new DuplicateJobError(workflowId, event.name ?? '');
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+}

@@ -1,0 +1,75 @@
+/**
+ * The statements of a client: each is one call of a function of the migrations, or one bounded read.
+ */
+import { quoteIdentifier } from './identifiers.ts';
+import type { QueryText } from './worker-queries.ts';
+
+/** The client's statements for one schema. */
+export type ClientQueries = Readonly<Record<keyof typeof TEXTS, QueryText>>;
+
+const RUN_COLUMNS = `r.run_id, r.workflow_id, r.workflow_name, r.task_queue, r.status, r.hook, r.parent_run_id, r.entity_id, r.busy,
+  r.event_count, extract(epoch from r.started_at)::double precision * 1000 as started_ms,
+  extract(epoch from r.closed_at)::double precision * 1000 as closed_ms, r.problem::text as problem`;
+
+const TEXTS = {
+  startRuns: `select :schema.start_runs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)::text as reply`,
+  sendSignals: `select :schema.send_signals($1, $2, $3)::text as reply`,
+  stopRuns: `select :schema.stop_runs($1, $2, $3)::text as reply`,
+  flushReply: `select reply::text as reply from :schema.flushes where writer = $1 and number = $2`,
+  watchRuns: `select :schema.watch_runs($1, $2) as run_id`,
+  resumeRuns: `select * from :schema.resume_runs(null, null, $1)`,
+  outcomes: `
+    select r.run_id, r.status, r.result::text as result, r.failure::text as failure
+    from :schema.runs r
+    where r.run_id = any ($1) and r.status <> 'running'`,
+  runsById: `select :columns from :schema.runs r where r.run_id = any ($1)`,
+  runByWorkflowId: `
+    select :columns
+    from :schema.workflow_ids w join :schema.runs r on r.run_id = w.run_id
+    where w.workflow_id = $1`,
+  runsByWorkflowIds: `select w.workflow_id, w.run_id from :schema.workflow_ids w where w.workflow_id = any ($1)`,
+  listRuns: `
+    select :columns
+    from :schema.runs r
+    where ($1::text is null or r.status = $1) and ($2::text is null or r.workflow_name = $2)
+      and ($3::text is null or r.task_queue = $3) and not r.hook and ($4::uuid is null or r.run_id < $4)
+    order by r.run_id desc
+    limit $5`,
+  familyOf: `
+    with recursive family (run_id, depth) as (
+      select $1::uuid, 0
+      union all
+      select r.run_id, family.depth + 1 from family join :schema.runs r on r.parent_run_id = family.run_id
+      where family.depth < 100
+    )
+    select :columns from family join :schema.runs r on r.run_id = family.run_id
+    order by r.run_id
+    limit 10000`,
+  eventsAfter: `
+    select e.run_id, e.event_no, e.kind, e.position, extract(epoch from e.at)::double precision * 1000 as at_ms, e.name,
+      e.payload::text as payload, e.entity_no
+    from unnest($1::uuid[], $2::integer[]) as seen (run_id, event_no)
+    cross join lateral (
+      select * from :schema.events h where h.run_id = seen.run_id and h.event_no > seen.event_no order by h.event_no limit 5000
+    ) e
+    order by e.at, e.run_id, e.event_no`,
+  entityDocument: `
+    select e.snapshot::text as document, e.snapshot_no, e.last_no from :schema.entities e where e.entity_id = $1`,
+  entityChanges: `
+    select c.entity_no, c.payload::text as payload from :schema.events c
+    where c.entity_id = $1 and c.kind = 20
+    order by c.entity_no`,
+  exportRun: `
+    select :columns, r.input::text as input, r.options::text as options, r.result::text as result, r.failure::text as failure
+    from :schema.runs r where r.run_id = $1`,
+} as const;
+
+/** Builds the statements for a schema. */
+export function clientQueries(schema: string): ClientQueries {
+  const quoted = quoteIdentifier(schema);
+  const entries = Object.entries(TEXTS).map(([name, text]) => [
+    name,
+    { name: `memflow_${name}`, text: text.replace(":columns", () => RUN_COLUMNS).replaceAll(":schema", () => quoted) },
+  ]);
+  return Object.fromEntries(entries) as ClientQueries;
+}

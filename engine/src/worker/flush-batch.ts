@@ -1,0 +1,259 @@
+/**
+ * Turns what runs have to record into the parameters of one `flush_runs` call.
+ *
+ * Promises runs in ascending order of their ids, event numbers without gaps, and nothing but parameters: pure but for
+ * the clock that it is given.
+ */
+import { EVENT_KIND } from '../core/events.ts';
+import type { HistoryEvent } from '../core/events.ts';
+import {
+  boolArray,
+  int2Array,
+  int4Array,
+  jsonArray,
+  textArray,
+  timestamptzArray,
+  uuidArray,
+} from '../store/binary-arrays.ts';
+import type { OwnedRun, PendingEvent, RunContribution, WaitRow } from './owned-run.ts';
+
+/** Bounds of one flush: more waits for the next. */
+export const FLUSH_RUNS_MAX = 2_000;
+export const FLUSH_EVENTS_MAX = 5_000;
+export const FLUSH_BYTES_MAX: number = 8 * 1024 * 1024;
+
+/** A snapshot is written when its tail has outgrown it: the bytes written per change stay bounded. */
+const SNAPSHOT_TAIL_BYTES_MIN = 16 * 1024;
+
+/** Takes what a run has to record now, at most `eventsMax` events; undefined when its row would not change. */
+export function contributionOf(
+  run: OwnedRun,
+  limits: { readonly nowMs: number; readonly eventsMax: number; readonly bytesMax: number },
+): RunContribution | undefined {
+  const taken = takePending(run, run.oneByOne ? { ...limits, eventsMax: 1 } : limits);
+  const atMs = Math.max(limits.nowMs, run.lastEventMs);
+  const events = taken.map((pending, index): HistoryEvent => ({
+    ...pending.draft,
+    eventNo: run.eventCount + index + 1,
+    atMs,
+    entityNo: null,
+  }));
+  const all = taken.length === run.pending.length;
+  if (run.pending.length === 0) run.oneByOne = false;
+  const end = all && (!run.oneByOne || taken.length === 0) && run.unapplied.length === 0 ? run.end : undefined;
+  const busy = run.busy;
+  const wakeAtMs = busy ? null : run.wakeAtMs;
+  const idle = all && !busy && end === undefined;
+  const release = releaseOf(run, all && end === undefined);
+  const waits = idle ? rowsOf(run.newWaits) : [];
+  const waitsDone = rowsOf(run.waitRows).filter((row) => !run.machine.context.pending.has(row.position));
+  const changed = busy !== run.recorded.busy || wakeAtMs !== run.recorded.wakeAtMs;
+  const snapshot = snapshotOf(run, end !== undefined);
+  if (
+    !changed && events.length === 0 && end === undefined && release === undefined && waits.length === 0 &&
+    waitsDone.length === 0 && run.writes.length === 0 && run.activitiesDone.length === 0 &&
+    run.discarded.length === 0 && run.cancels.length === 0 && snapshot === undefined
+  ) return undefined;
+  const { writes, activitiesDone, discarded, cancels } = run;
+  run.writes = [];
+  run.activitiesDone = [];
+  run.discarded = [];
+  run.cancels = [];
+  return {
+    run, eventCount: run.eventCount + events.length, busy, wakeAtMs, events, pendings: taken, writes, activitiesDone,
+    waits, waitsDone, discarded, cancels, snapshot, end, release,
+  };
+}
+
+/** A run is given up when no attempt of it runs here; what it has not done yet, its next owner does. */
+function releaseOf(run: OwnedRun, all: boolean): RunContribution['release'] {
+  if (run.problem !== undefined) return { ready: false, problem: run.problem };
+  if (!run.releasing || !all || run.end !== undefined) return undefined;
+  for (const { state } of run.activities.values()) if (state === 'running') return undefined;
+  return { ready: run.busy, problem: undefined };
+}
+
+function takePending(
+  run: OwnedRun,
+  limits: { readonly eventsMax: number; readonly bytesMax: number },
+): readonly PendingEvent[] {
+  if (run.problem !== undefined) return [];
+  let bytes = 0;
+  let count = 0;
+  for (const pending of run.pending) {
+    if (count >= limits.eventsMax) break;
+    bytes += pending.draft.payload?.length ?? 0;
+    if (count > 0 && bytes > limits.bytesMax) break;
+    count += 1;
+  }
+  return run.pending.slice(0, count);
+}
+
+function rowsOf(rows: ReadonlyMap<number, string>): WaitRow[] {
+  if (rows.size === 0) return [];
+  return [...rows].map(([position, signalId]) => ({ position, signalId }));
+}
+
+function snapshotOf(run: OwnedRun, ending: boolean): RunContribution['snapshot'] {
+  const view = run.machine.context.entity;
+  if (view.entityNo <= run.snapshotNo) return undefined;
+  if (!ending && run.changedBytes < Math.max(SNAPSHOT_TAIL_BYTES_MIN, run.snapshotBytes)) return undefined;
+  return { no: view.entityNo, document: JSON.stringify(view.document) };
+}
+
+/** The parameters of `flush_runs` after the writer and the number. */
+export function flushValues(contributions: readonly RunContribution[]): unknown[] {
+  const runs = [...contributions].sort((a, b) => (a.run.id < b.run.id ? -1 : 1));
+  const events: { readonly runId: string; readonly event: HistoryEvent }[] = [];
+  for (const { run, events: own, pendings } of runs) {
+    for (const [index, event] of own.entries()) {
+      if (!insertedElsewhere(pendings[index])) events.push({ runId: run.id, event });
+    }
+  }
+  return [
+    uuidArray(runs.map(({ run }) => run.id)),
+    int4Array(runs.map(({ run }) => run.epoch)),
+    int4Array(runs.map(({ eventCount }) => eventCount)),
+    boolArray(runs.map(({ busy, end }) => busy && end === undefined)),
+    timestamptzArray(runs.map(({ wakeAtMs }) => wakeAtMs)),
+    textArray(runs.map(({ end }) => end?.status ?? null)),
+    jsonArray(runs.map(({ end }) => end?.result ?? null)),
+    jsonArray(runs.map(({ end }) => (end === undefined || end.failure === null ? null : JSON.stringify(end.failure)))),
+    uuidArray(events.map(({ runId }) => runId)),
+    int4Array(events.map(({ event }) => event.eventNo)),
+    int2Array(events.map(({ event }) => event.kind)),
+    int4Array(events.map(({ event }) => event.position)),
+    timestamptzArray(events.map(({ event }) => event.atMs)),
+    textArray(events.map(({ event }) => event.name)),
+    jsonArray(events.map(({ event }) => event.payload)),
+    extraOf(runs),
+  ];
+}
+
+/** Entity operations get their number, children and hooks their fate, where they are written. */
+function insertedElsewhere(pending: PendingEvent | undefined): boolean {
+  return pending?.command?.kind === 'entity' || pending?.command?.kind === 'child' || pending?.command?.kind === 'hook';
+}
+
+/** JSON of one array member, its payloads put in as they are. */
+type Member = string;
+
+/** The part of a flush that most flushes do not have; null then. */
+function extraOf(runs: readonly RunContribution[]): string | null {
+  const parts = new Map<string, Member[]>();
+  const add = (part: string, member: Member): void => {
+    const list = parts.get(part);
+    if (list === undefined) parts.set(part, [member]);
+    else list.push(member);
+  };
+  for (const contribution of runs) addExtra(contribution, add);
+  if (parts.size === 0) return null;
+  return `{${[...parts].map(([part, members]) => `"${part}":[${members.join(',')}]`).join(',')}}`;
+}
+
+function addExtra(contribution: RunContribution, add: (part: string, member: Member) => void): void {
+  const { run } = contribution;
+  const by = run.id;
+  for (const [index, pending] of contribution.pendings.entries()) {
+    const event = contribution.events[index];
+    if (pending.messageId !== undefined) add('consumed', object({ run: by, message: pending.messageId }));
+    if (pending.command !== undefined && event !== undefined) addCommand(run, pending.command, event, add);
+  }
+  for (const message of contribution.discarded) add('consumed', object({ run: by, message }));
+  for (const write of contribution.writes) {
+    add('activities', object({
+      run: by, position: write.position, attempt: write.attempt, state: write.state, due_ms: write.dueInMs,
+      task_queue: write.taskQueue, name: write.name, policy: write.policy, failure: write.failure,
+    }, write.state === 'queued' ? { args: write.args } : {}));
+  }
+  for (const position of contribution.activitiesDone) add('activities_done', object({ run: by, position }));
+  for (const row of contribution.waits) add('waits', object({ run: by, position: row.position, name: row.signalId }));
+  for (const row of contribution.waitsDone) {
+    add('waits_done', object({ run: by, position: row.position, name: row.signalId }));
+  }
+  if (contribution.snapshot !== undefined) {
+    const { no, document } = contribution.snapshot;
+    add('snapshots', object({ run: by, entity: run.facts.entityId, no }, { document }));
+  }
+  if (contribution.release !== undefined) {
+    add('releases', object({ run: by, ready: contribution.release.ready, problem: contribution.release.problem }));
+  }
+  for (const hookRunId of contribution.cancels) add('cancels', cancelMember(run, hookRunId));
+  if (contribution.end !== undefined) addEnd(contribution, add);
+}
+
+function addCommand(
+  run: OwnedRun,
+  command: NonNullable<PendingEvent['command']>,
+  event: HistoryEvent,
+  add: (part: string, member: Member) => void,
+): void {
+  const at = new Date(event.atMs).toISOString();
+  switch (command.kind) {
+    case 'entity':
+      add('entities', object({
+        run: run.id, no: event.eventNo, at, position: event.position, kind: event.kind, name: event.name,
+        entity: run.facts.entityId,
+      }, { payload: event.payload }));
+      return;
+    case 'signal':
+      if (command.toRunId === null) {
+        add('signals', object({ by: run.id, from: run.id, name: command.signalId, ttl_ms: STRAY_SIGNAL_MS }, { payload: command.payload }));
+      } else {
+        add('messages', object({
+          by: run.id, to: command.toRunId, from: run.id, kind: EVENT_KIND.signalReceived, name: command.signalId,
+        }, { payload: command.payload }));
+      }
+      return;
+    default:
+      add('children', object({
+        by: run.id, no: event.eventNo, at, position: command.position, run: command.runId,
+        workflow_id: command.workflowId, workflow_name: command.workflowName, task_queue: command.taskQueue,
+        parent: run.id, parent_position: command.awaited ? command.position : null, hook: command.kind === 'hook',
+        entity: command.kind === 'hook' ? run.facts.entityId : null, dialect: run.facts.dialect,
+        retention_seconds: command.retentionSeconds,
+      }, { input: command.args, options: command.options }));
+  }
+}
+
+/** How long a signal that nobody waits for is kept. */
+export const STRAY_SIGNAL_MS: number = 24 * 60 * 60 * 1000;
+
+function addEnd(contribution: RunContribution, add: (part: string, member: Member) => void): void {
+  const { run, end } = contribution;
+  if (end === undefined) return;
+  const { parentRunId, parentPosition } = run.facts;
+  if (parentRunId !== null && parentPosition !== null) {
+    const completed = end.status === 'completed';
+    const kind = run.facts.hook
+      ? (completed ? EVENT_KIND.hookCompleted : EVENT_KIND.hookFailed)
+      : (completed ? EVENT_KIND.childCompleted : EVENT_KIND.childFailed);
+    add('messages', object(
+      { by: run.id, to: parentRunId, from: run.id, position: parentPosition, kind, name: run.facts.workflowName },
+      { payload: completed ? end.result : JSON.stringify(end.failure) },
+    ));
+  }
+  for (const hookRunId of run.openHooks.values()) add('cancels', cancelMember(run, hookRunId));
+}
+
+function cancelMember(run: OwnedRun, hookRunId: string): Member {
+  return object({ by: run.id, run: hookRunId, status: 'canceled', failure: HOOK_CANCELED });
+}
+
+const HOOK_CANCELED = {
+  name: 'CanceledError',
+  code: 'CANCELED',
+  message: 'the run of this hook has ended',
+} as const;
+
+/** One member: plain values are encoded, `raw` holds JSON text as it is; null and undefined are left out. */
+function object(plain: Readonly<Record<string, unknown>>, raw: Readonly<Record<string, string | null>> = {}): Member {
+  const parts: string[] = [];
+  for (const [key, value] of Object.entries(plain)) {
+    if (value !== undefined && value !== null) parts.push(`"${key}":${JSON.stringify(value)}`);
+  }
+  for (const [key, text] of Object.entries(raw)) {
+    if (text !== null) parts.push(`"${key}":${text}`);
+  }
+  return `{${parts.join(',')}}`;
+}

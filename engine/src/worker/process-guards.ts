@@ -1,0 +1,53 @@
+/**
+ * Puts the guards of user code into this process, once: globals, rejections, exceptions.
+ */
+import { currentContext } from '../replay/run-context.ts';
+import { installGlobalGuards } from '../guards/global-guards.ts';
+import { installRejectionHandlers } from '../guards/rejections.ts';
+import { assertSyncDrain } from '../guards/sync-drain.ts';
+import { currentActivity, failCurrentActivity } from './activity-executor.ts';
+import type { RunContext } from '../replay/run-context.ts';
+
+let installed: Promise<void> | undefined;
+
+/**
+ * Guards workflow and activity code of this process.
+ *
+ * @throws {SyncDrainUnavailableError} On a Node whose microtasks can't be drained.
+ */
+export async function guardProcess(): Promise<void> {
+  installed ??= install();
+  await installed;
+}
+
+/** Whose code executes: a run's or an attempt's, by the async context. */
+export function currentOwner(): { readonly kind: 'run' | 'activity'; readonly id: string; readonly position: number } | undefined {
+  const activity = currentActivity();
+  if (activity !== undefined) return { kind: 'activity', id: activity.runId, position: activity.position };
+  const context = currentContext();
+  return context === undefined ? undefined : { kind: 'run', id: context.facts.runId, position: context.nextPosition };
+}
+
+async function install(): Promise<void> {
+  await assertSyncDrain();
+  installGlobalGuards({
+    currentRun: () => {
+      const context = currentContext();
+      return context === undefined || currentActivity() !== undefined ? undefined : context;
+    },
+    inUserCode: () => currentContext() !== undefined || currentActivity() !== undefined,
+  });
+  const owners = new WeakMap<Promise<unknown>, RunContext>();
+  installRejectionHandlers({
+    onUnhandled: (promise, reason) => {
+      if (failCurrentActivity(reason)) return true;
+      const context = currentContext();
+      if (context === undefined) return false;
+      owners.set(promise, context);
+      context.unhandled.set(promise, reason);
+      return true;
+    },
+    onHandled: (promise) => owners.get(promise)?.unhandled.delete(promise) ?? false,
+    onUncaught: (error) => failCurrentActivity(error),
+  });
+}

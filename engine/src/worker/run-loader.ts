@@ -1,0 +1,252 @@
+/**
+ * Reads what the database knows of runs: claims, histories, messages, activity rows, entity changes.
+ *
+ * Promises bounded batches and rows turned into the engine's own shapes; decides nothing.
+ */
+import type { EventKind, HistoryEvent } from '../core/events.ts';
+import type { NumberedChange } from '../replay/entity-view.ts';
+import type { RunFacts } from '../replay/run-context.ts';
+import type { Session } from '../store/session.ts';
+import type { WorkerQueries } from '../store/worker-queries.ts';
+import type { ActivityRow } from './activity-row.ts';
+import type { WaitRow } from './owned-run.ts';
+
+/** A run that was claimed now. */
+export interface ClaimedRun {
+  readonly facts: RunFacts;
+  readonly epoch: number;
+  readonly eventCount: number;
+  readonly busyTakeovers: number;
+  readonly hasInbox: boolean;
+}
+
+/** What a run had recorded before it was claimed. */
+export interface LoadedRun {
+  readonly events: HistoryEvent[];
+  readonly rows: ActivityRow[];
+  readonly waits: WaitRow[];
+}
+
+/** A message of a run's inbox. */
+export interface InboxMessage {
+  readonly runId: string;
+  readonly messageId: string;
+  readonly kind: EventKind;
+  readonly fromRunId: string | null;
+  readonly position: number | null;
+  readonly name: string | null;
+  readonly payload: string | null;
+}
+
+/** An attempt that was leased from the queue. */
+export interface LeasedActivity {
+  readonly runId: string;
+  readonly position: number;
+  readonly attempt: number;
+  readonly name: string;
+  readonly args: string | null;
+  readonly policy: string | null;
+  readonly workflowId: string;
+  readonly workflowName: string;
+}
+
+interface ClaimRow {
+  run_id: string;
+  entity_id: string;
+  parent_run_id: string | null;
+  parent_position: number | null;
+  hook: boolean;
+  epoch: number;
+  event_count: number;
+  busy_takeovers: number;
+  has_inbox: boolean;
+  started_ms: number;
+  workflow_id: string;
+  workflow_name: string;
+  dialect: string;
+  input: string | null;
+  options: string | null;
+}
+
+interface EventRow {
+  run_id: string;
+  event_no: number;
+  kind: number;
+  position: number | null;
+  at_ms: number;
+  name: string | null;
+  payload: string | null;
+  entity_no: string | null;
+}
+
+/** Histories are read for at most this many runs at once. */
+const LOAD_RUNS_MAX = 100;
+
+export class RunLoader {
+  readonly #session: Session;
+  readonly #queries: WorkerQueries;
+  readonly #workerId: string;
+  readonly #namespace: string;
+
+  constructor(options: {
+    readonly session: Session;
+    readonly queries: WorkerQueries;
+    readonly workerId: string;
+    readonly namespace: string;
+  }) {
+    this.#session = options.session;
+    this.#queries = options.queries;
+    this.#workerId = options.workerId;
+    this.#namespace = options.namespace;
+  }
+
+  async claim(options: {
+    readonly taskQueue: string;
+    readonly workflows: readonly string[];
+    readonly limit: number;
+    readonly alone: boolean;
+    readonly suspectAfter: number;
+  }): Promise<ClaimedRun[]> {
+    const { taskQueue, workflows, limit, alone, suspectAfter } = options;
+    const { rows } = await this.#session.query<ClaimRow>({
+      ...this.#queries.claimRuns,
+      values: [this.#workerId, taskQueue, workflows, limit, alone, suspectAfter],
+    });
+    return rows.map((row) => ({
+      facts: {
+        runId: row.run_id,
+        workflowId: row.workflow_id,
+        workflowName: row.workflow_name,
+        taskQueue,
+        namespace: this.#namespace,
+        entityId: row.entity_id,
+        parentRunId: row.parent_run_id,
+        parentPosition: row.parent_position,
+        hook: row.hook,
+        dialect: row.dialect,
+        startedMs: row.started_ms,
+        input: row.input,
+        options: row.options,
+      },
+      epoch: row.epoch,
+      eventCount: row.event_count,
+      busyTakeovers: row.busy_takeovers,
+      hasInbox: row.has_inbox,
+    }));
+  }
+
+  /** Reads what runs had recorded, a bounded number at a time. */
+  async *load(runs: readonly ClaimedRun[]): AsyncGenerator<ReadonlyMap<string, LoadedRun>> {
+    for (let start = 0; start < runs.length; start += LOAD_RUNS_MAX) {
+      const ids = runs.slice(start, start + LOAD_RUNS_MAX).map(({ facts }) => facts.runId);
+      const loaded = new Map<string, LoadedRun>(ids.map((id) => [id, { events: [], rows: [], waits: [] }]));
+      for (const [id, events] of await this.events(ids)) loaded.get(id)?.events.push(...events);
+      await this.#loadRows(ids, loaded);
+      yield loaded;
+    }
+  }
+
+  async #loadRows(ids: readonly string[], loaded: ReadonlyMap<string, LoadedRun>): Promise<void> {
+    const activities = await this.#session.query<{
+      run_id: string; position: number; attempt: number; state: ActivityRow['state']; due_ms: number;
+    }>({ ...this.#queries.loadActivities, values: [ids] });
+    for (const row of activities.rows) {
+      loaded.get(row.run_id)?.rows.push({ position: row.position, attempt: row.attempt, state: row.state, dueMs: row.due_ms });
+    }
+    const waits = await this.#session.query<{ run_id: string; signal_id: string; position: number }>({
+      ...this.#queries.loadWaits,
+      values: [ids],
+    });
+    for (const row of waits.rows) loaded.get(row.run_id)?.waits.push({ position: row.position, signalId: row.signal_id });
+  }
+
+  /** The histories of runs, in order. */
+  async events(runIds: readonly string[]): Promise<Map<string, HistoryEvent[]>> {
+    const { rows } = await this.#session.query<EventRow>({ ...this.#queries.loadEvents, values: [runIds], timeoutMs: 60_000 });
+    const histories = new Map<string, HistoryEvent[]>();
+    for (const row of rows) {
+      let events = histories.get(row.run_id);
+      if (events === undefined) histories.set(row.run_id, (events = []));
+      events.push({
+        eventNo: row.event_no,
+        kind: row.kind as EventKind,
+        position: row.position,
+        atMs: row.at_ms,
+        name: row.name,
+        payload: row.payload,
+        entityNo: row.entity_no === null ? null : Number(row.entity_no),
+      });
+    }
+    return histories;
+  }
+
+  /** Messages newer than the newest that was read of each run. */
+  async inbox(runs: readonly { readonly id: string; readonly lastMessageId: string }[]): Promise<InboxMessage[]> {
+    const { rows } = await this.#session.query<{
+      run_id: string; message_id: string; kind: number; from_run_id: string | null; position: number | null;
+      name: string | null; payload: string | null;
+    }>({
+      ...this.#queries.loadInbox,
+      values: [runs.map(({ id }) => id), runs.map(({ lastMessageId }) => lastMessageId)],
+    });
+    return rows.map((row) => ({
+      runId: row.run_id,
+      messageId: row.message_id,
+      kind: row.kind as EventKind,
+      fromRunId: row.from_run_id,
+      position: row.position,
+      name: row.name,
+      payload: row.payload,
+    }));
+  }
+
+  /** Changes of entities, each within its span of numbers. */
+  async changes(
+    spans: readonly { readonly entityId: string; readonly first: number; readonly last: number }[],
+  ): Promise<Map<string, NumberedChange[]>> {
+    const { rows } = await this.#session.query<{ entity_id: string; entity_no: string; payload: string }>({
+      ...this.#queries.loadChanges,
+      values: [spans.map(({ entityId }) => entityId), spans.map(({ first }) => first), spans.map(({ last }) => last)],
+      timeoutMs: 60_000,
+    });
+    const changes = new Map<string, NumberedChange[]>();
+    for (const row of rows) {
+      let list = changes.get(row.entity_id);
+      if (list === undefined) changes.set(row.entity_id, (list = []));
+      list.push({ entityNo: Number(row.entity_no), payload: row.payload });
+    }
+    return changes;
+  }
+
+  /** Which of these runs have messages. */
+  async withMessages(runIds: readonly string[]): Promise<string[]> {
+    const { rows } = await this.#session.query<{ run_id: string }>({ ...this.#queries.sweepInbox, values: [runIds] });
+    return rows.map((row) => row.run_id);
+  }
+
+  /** Which of these runs are no longer this worker's. */
+  async lost(runs: readonly { readonly id: string; readonly epoch: number }[]): Promise<string[]> {
+    const { rows } = await this.#session.query<{ run_id: string }>({
+      ...this.#queries.sweepOwned,
+      values: [runs.map(({ id }) => id), runs.map(({ epoch }) => epoch), this.#workerId],
+    });
+    return rows.map((row) => row.run_id);
+  }
+
+  async claimActivities(taskQueue: string, names: readonly string[], limit: number): Promise<LeasedActivity[]> {
+    const { rows } = await this.#session.query<{
+      run_id: string; position: number; attempt: number; name: string; args: string | null; policy: string | null;
+      workflow_id: string; workflow_name: string;
+    }>({ ...this.#queries.claimActivities, values: [this.#workerId, taskQueue, names, limit] });
+    return rows.map((row) => ({
+      runId: row.run_id,
+      position: row.position,
+      attempt: row.attempt,
+      name: row.name,
+      args: row.args,
+      policy: row.policy,
+      workflowId: row.workflow_id,
+      workflowName: row.workflow_name,
+    }));
+  }
+}

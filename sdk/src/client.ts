@@ -1,0 +1,144 @@
+/**
+ * The client: starts runs and reaches them.
+ */
+import { newId, parseDurationMs, encodePayload, resolveConnection } from '@memflow/engine';
+import type { ConnectionSource, RunDescription, SignalReceipt, StoreClient } from '@memflow/engine';
+import type { ConnectionConfig } from './connection.ts';
+import { guid } from './guid.ts';
+import { WorkflowHandle } from './handle.ts';
+import { checkName, checkStart } from './options.ts';
+import type { WorkflowOptions } from './options.ts';
+import { sharedClient } from './shared-clients.ts';
+
+/** The namespace when none is given. */
+export const NAMESPACE_DEFAULT = 'memflow';
+const RETENTION_DEFAULT_SECONDS = 604_800;
+const DELAY_MAX_MS = 2_147_483_647;
+
+/** MemFlow's client. Connects with its first call; `MemFlow.shutdown()` closes it. */
+export class Client {
+  readonly workflow: WorkflowClient;
+  readonly connection: ConnectionConfig;
+
+  /**
+   * @param config - `connection` as `{ class, options }`, a connection string or a pool; `namespace` is the schema
+   *   (default `memflow`).
+   * @throws {ConnectionError} `BAD_CONNECTION` when the connection can't be understood.
+   *
+   * @example
+   * const client = new Client({ connection: { class: Postgres, options: { connectionString } } });
+   */
+  constructor(config: { readonly connection: ConnectionConfig; readonly namespace?: string | undefined }) {
+    this.connection = config.connection;
+    const source = resolveConnection(config.connection);
+    this.workflow = new WorkflowClient(source, config.namespace ?? NAMESPACE_DEFAULT);
+  }
+}
+
+/** What a list of runs is narrowed by. */
+export interface ListFilter {
+  readonly status?: string | undefined;
+  readonly workflowName?: string | undefined;
+  readonly taskQueue?: string | undefined;
+  readonly namespace?: string | undefined;
+  /** A run id: only runs started before it. */
+  readonly before?: string | undefined;
+  /** 1 to 1,000 (default 50). */
+  readonly limit?: number | undefined;
+}
+
+/** Starts, finds and signals runs. */
+export class WorkflowClient {
+  readonly #source: ConnectionSource;
+  readonly #namespace: string;
+
+  /** Made by `Client`. */
+  constructor(source: ConnectionSource, namespace: string) {
+    this.#source = source;
+    this.#namespace = namespace;
+  }
+
+  /**
+   * Starts a run; settles once it is recorded. No worker needs to live.
+   *
+   * @param options - Queue, name and arguments. `args` must be JSON values, 2 MiB at most.
+   * @returns The run's handle.
+   * @throws {DuplicateJobError} When an open run has the workflow id; {OptionError} and {PayloadError} for bad options.
+   *
+   * @example
+   * const handle = await client.workflow.start({
+   *   args: ['input data'], taskQueue: 'default', workflowName: 'example', workflowId: MemFlow.guid(),
+   * });
+   */
+  async start(options: WorkflowOptions): Promise<WorkflowHandle> {
+    const checked = checkStart(options);
+    const workflowId = options.workflowId === undefined ? guid() : checkName('workflowId', options.workflowId);
+    const delayMs = options.startDelay === undefined ? 0 : parseDurationMs(options.startDelay, 'startDelay');
+    const client = await this.#client(options.namespace);
+    const runId = await client.start({
+      runId: newId(),
+      workflowId,
+      workflowName: checked.workflowName,
+      taskQueue: checked.taskQueue,
+      input: checked.input,
+      options: checked.options,
+      delayMs: Math.min(delayMs, DELAY_MAX_MS),
+      retentionSeconds: checked.retentionSeconds ?? RETENTION_DEFAULT_SECONDS,
+    });
+    return new WorkflowHandle(client, { workflowId, runId });
+  }
+
+  /** Starts a run and waits for its result. */
+  async execute<Result = unknown>(options: WorkflowOptions): Promise<Result> {
+    const handle = await this.start(options);
+    return await handle.result<Result>();
+  }
+
+  /**
+   * The handle of a workflow id's open run, else of its latest. With one argument, Temporal's form: the id alone.
+   *
+   * @throws {WorkflowNotFoundError} When no run has the id.
+   */
+  async getHandle(taskQueueOrId: string, workflowName?: string, workflowId?: string, namespace?: string): Promise<WorkflowHandle> {
+    const id = workflowName === undefined ? taskQueueOrId : checkName('workflowId', workflowId);
+    const client = await this.#client(namespace);
+    const { runId } = await client.find(id);
+    return new WorkflowHandle(client, { workflowId: id, runId });
+  }
+
+  /** The handle of one run by its run id. */
+  async getRun(runId: string, namespace?: string): Promise<WorkflowHandle> {
+    const client = await this.#client(namespace);
+    const { workflowId } = await client.describe(runId);
+    return new WorkflowHandle(client, { workflowId, runId });
+  }
+
+  /**
+   * Signals the run of the namespace that has waited longest for the id; when none waits, it is kept until one does.
+   *
+   * @param options - `keepFor`: how long it is kept (default one day).
+   * @returns The run that got it, or until when it is kept.
+   */
+  async signal(
+    signalId: string,
+    data?: unknown,
+    namespace?: string,
+    options: { readonly keepFor?: string | number | undefined } = {},
+  ): Promise<SignalReceipt> {
+    const id = checkName('signalId', signalId);
+    const payload = encodePayload(data, { field: `data of signal "${id}"` });
+    const client = await this.#client(namespace);
+    const keepMs = options.keepFor === undefined ? undefined : parseDurationMs(options.keepFor, 'keepFor');
+    return await client.signal({ signalId: id, payload, ...(keepMs === undefined ? {} : { keepMs }) });
+  }
+
+  /** Runs, newest first. */
+  async list(filter: ListFilter = {}): Promise<readonly RunDescription[]> {
+    const client = await this.#client(filter.namespace);
+    return await client.list(filter);
+  }
+
+  #client(namespace: string | undefined): Promise<StoreClient> {
+    return sharedClient(this.#source, namespace ?? this.#namespace);
+  }
+}

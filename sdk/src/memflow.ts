@@ -1,0 +1,31 @@
+/**
+ * MemFlow's static class: everything under one name, as its users know it.
+ */
+import { didInterrupt } from '@memflow/engine';
+import { Client } from './client.ts';
+import { Connection } from './connection.ts';
+import { guid } from './guid.ts';
+import { WorkflowHandle } from './handle.ts';
+import { clearInterceptors, registerInterceptor } from './interceptors.ts';
+import { closeSharedClients } from './shared-clients.ts';
+import { Entity, WorkflowService } from './workflow/index.ts';
+import { Worker } from './worker.ts';
+
+export class MemFlow {
+  static readonly Client: typeof Client = Client;
+  static readonly Connection: typeof Connection = Connection;
+  static readonly Handle: typeof WorkflowHandle = WorkflowHandle;
+  static readonly Worker: typeof Worker = Worker;
+  static readonly Entity: typeof Entity = Entity;
+  static readonly workflow: typeof WorkflowService = WorkflowService;
+  static readonly didInterrupt: typeof didInterrupt = didInterrupt;
+  static readonly registerInterceptor: typeof registerInterceptor = registerInterceptor;
+  static readonly clearInterceptors: typeof clearInterceptors = clearInterceptors;
+  static readonly guid: typeof guid = guid;
+
+  /** Stops every worker, hands their runs over, closes every connection. Idempotent; the process can end then. */
+  static async shutdown(options: { readonly graceMs?: number } = {}): Promise<void> {
+    await Worker.shutdown(options);
+    await closeSharedClients();
+  }
+}

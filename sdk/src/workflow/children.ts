@@ -1,0 +1,130 @@
+/**
+ * Children and hooks: other runs that this run starts.
+ */
+import { CrossStoreError, MemFlowError, OptionError } from '@memflow/engine';
+import type { RunContext } from '@memflow/engine';
+import { checkName, checkStart } from '../options.ts';
+import type { WorkflowOptions } from '../options.ts';
+import { runOf } from './in-run.ts';
+
+/** How a hook is started: a function that runs inside this run's memory. */
+export interface HookOptions extends WorkflowOptions {
+  /** Accepted for the run itself only. */
+  readonly workflowId?: string | undefined;
+}
+
+/** How a hook is started and waited for. */
+export interface ExecHookOptions extends HookOptions {
+  /** The signal by which the hook answers (default: an id of its own). */
+  readonly signalId?: string | undefined;
+}
+
+/**
+ * Starts a child workflow and waits for its result; on replay the recorded result.
+ *
+ * @param options - Queue, name and arguments; the queue is this run's by default.
+ * @returns The child's result.
+ * @throws {DuplicateJobError} When an open run has the given workflow id. What the child throws, when it fails.
+ *
+ * @example
+ * const report = await MemFlow.workflow.execChild<string>({
+ *   taskQueue: 'analysis', workflowName: 'detailedAnalysis', args: [{ depth: 2 }],
+ * });
+ */
+export function execChild<Result>(options: WorkflowOptions): Promise<Result> {
+  const context = runOf('execChild');
+  const start = toStart(context, 'child', options);
+  const failureIsResult = options.config?.throwOnError === false;
+  return context.issue({ kind: 'child', name: start.workflowName, failureIsResult }, (position) => ({ ...start, position, awaited: true }));
+}
+
+/**
+ * Starts a child workflow and goes on once its start is recorded. The child outlives this run.
+ *
+ * @returns The child's workflow id.
+ * @throws {DuplicateJobError} When an open run has the given workflow id.
+ */
+export function startChild(options: WorkflowOptions): Promise<string> {
+  const context = runOf('startChild');
+  const start = toStart(context, 'child', options);
+  return context.issue(
+    { kind: 'child', name: start.workflowName, detached: true, startedId: start.workflowId },
+    (position) => ({ ...start, position, awaited: false }),
+  );
+}
+
+/**
+ * Starts a hook: a function with its own history that shares this run's entity. Goes on once its start is recorded.
+ *
+ * @returns The hook's id.
+ * @throws {MemFlowError} `HOOK_LOOP`, when it would start its own function because neither queue nor entity is given.
+ */
+export async function hook(options: HookOptions): Promise<string> {
+  const context = runOf('hook');
+  refuseLoop(context, options);
+  const start = toStart(context, 'hook', options);
+  return await context.issue<string>(
+    { kind: 'hook', name: start.workflowName, detached: true, startedId: start.workflowId },
+    (position) => ({ ...start, position, awaited: false }),
+  );
+}
+
+/**
+ * Starts a hook and waits for the signal by which it answers. `{ signal, $memflow: true }` is appended to its arguments;
+ * the hook sends `MemFlow.workflow.signal(reply.signal, data)`. A hook that ends without the signal answers with what it
+ * returns, one that fails rejects. The payload is left for one later `waitFor` of the same id.
+ *
+ * @param options - As for `hook`, and the signal's id.
+ * @returns The signal's data.
+ *
+ * @example
+ * const view = await MemFlow.workflow.execHook<string>({
+ *   taskQueue: 'research', workflowName: 'optimisticView', args: ['query'], signalId: 'optimistic-complete',
+ * });
+ */
+export async function execHook<Result>(options: ExecHookOptions): Promise<Result> {
+  const context = runOf('execHook');
+  refuseLoop(context, options);
+  const signalId = options.signalId === undefined ? `hook-${context.uuid()}` : checkName('signalId', options.signalId);
+  const args = [...(options.args ?? []), { signal: signalId, $memflow: true }];
+  const start = toStart(context, 'hook', options, args);
+  return await context.issue<Result>({ kind: 'hook', name: start.workflowName, signalId }, (position) => {
+    context.signals.expectHook(signalId, { position, hookRunId: start.runId });
+    return { ...start, position, awaited: true };
+  });
+}
+
+function toStart(context: RunContext, kind: 'child' | 'hook', options: WorkflowOptions, args?: readonly unknown[]) {
+  const { namespace, taskQueue } = context.facts;
+  if (options.namespace !== undefined && options.namespace !== namespace) {
+    throw new CrossStoreError({ field: 'namespace', store: namespace, otherStore: options.namespace });
+  }
+  if (kind === 'hook' && options.workflowId !== undefined && options.workflowId !== context.facts.workflowId) {
+    throw new OptionError({ field: 'workflowId', value: options.workflowId, remedy: 'leave it out: a hook runs inside its own run' });
+  }
+  const checked = checkStart(options, { taskQueue, args });
+  const runId = context.uuid();
+  const workflowId = kind === 'child' && options.workflowId !== undefined
+    ? checkName('workflowId', options.workflowId)
+    : `${context.facts.workflowId}-${checked.workflowName}-${runId}`;
+  return {
+    kind,
+    runId,
+    workflowId: checkName('workflowId', workflowId.length > 400 ? `${checked.workflowName}-${runId}` : workflowId),
+    workflowName: checked.workflowName,
+    taskQueue: checked.taskQueue,
+    args: checked.input,
+    options: checked.options,
+    retentionSeconds: checked.retentionSeconds,
+  } as const;
+}
+
+function refuseLoop(context: RunContext, options: HookOptions): void {
+  if (options.taskQueue !== undefined || options.entity !== undefined) return;
+  if (options.workflowName !== undefined && options.workflowName !== context.facts.workflowName) return;
+  throw new MemFlowError(
+    `potential infinite loop: a hook of "${context.facts.workflowName}" would start "${context.facts.workflowName}" again; ` +
+      'give the taskQueue, or the workflowName of another function',
+    { name: 'HookLoopError', code: 'HOOK_LOOP' },
+  );
+}

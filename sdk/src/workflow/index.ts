@@ -1,0 +1,34 @@
+/**
+ * What workflow and hook functions call: `MemFlow.workflow`.
+ */
+import { didInterrupt } from '@memflow/engine';
+import { execChild, execHook, hook, startChild } from './children.ts';
+import { Entity, entity } from './entity.ts';
+import { random, workflowInfo } from './info.ts';
+import { proxyActivities } from './proxy-activities.ts';
+import { signal, waitFor } from './signals.ts';
+import { sleepFor } from './sleep.ts';
+
+export { Entity };
+export type { ExecHookOptions, HookOptions } from './children.ts';
+export type { WorkflowInfo } from './info.ts';
+export type { ActivityConfig, ProxyType } from './proxy-activities.ts';
+
+/** The durable calls. Each is recorded once; on replay it is answered from history. */
+export class WorkflowService {
+  static readonly proxyActivities: typeof proxyActivities = proxyActivities;
+  static readonly sleepFor: typeof sleepFor = sleepFor;
+  static readonly sleep: typeof sleepFor = sleepFor;
+  static readonly waitFor: typeof waitFor = waitFor;
+  static readonly signal: typeof signal = signal;
+  static readonly execChild: typeof execChild = execChild;
+  static readonly executeChild: typeof execChild = execChild;
+  static readonly startChild: typeof startChild = startChild;
+  static readonly execHook: typeof execHook = execHook;
+  static readonly hook: typeof hook = hook;
+  static readonly entity: typeof entity = entity;
+  static readonly random: typeof random = random;
+  static readonly workflowInfo: typeof workflowInfo = workflowInfo;
+  static readonly getContext: typeof workflowInfo = workflowInfo;
+  static readonly didInterrupt: typeof didInterrupt = didInterrupt;
+}
