@@ -1,3 +1,4 @@
+/** The numbered files: their order, and what is refused. */
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";

@@ -1,3 +1,4 @@
+/** Back-off: doubled limits, and chance within them. */
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { backoffMs } from "./backoff.ts";

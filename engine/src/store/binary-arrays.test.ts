@@ -1,3 +1,4 @@
+/** Binary arrays: what goes in comes back from a real Postgres. */
 import { randomUUID } from "node:crypto";
 import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";

@@ -1,3 +1,4 @@
+/** Connections as users write them: every shape is understood or refused by name, and no password is shown. */
 import fc from "fast-check";
 import pg from "pg";
 import { afterEach, expect, test, vi } from "vitest";

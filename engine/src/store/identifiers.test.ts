@@ -1,3 +1,4 @@
+/** Names: what Postgres takes is taken, and no two channels meet. */
 import fc from "fast-check";
 import { afterAll, expect, test } from "vitest";
 import { SchemaError } from "../core/errors.ts";

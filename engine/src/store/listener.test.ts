@@ -1,4 +1,6 @@
+/** Listening: through every kind of loss. */
 import { AsyncLocalStorage } from "node:async_hooks";
+import type pg from "pg";
 import { afterAll, afterEach, expect, test } from "vitest";
 import { startTcpProxy } from "../testing/tcp-proxy.ts";
 import { testDatabaseUrl, testDatabaseUrlWith, testSource, uniqueName } from "../testing/test-database.ts";
@@ -85,6 +87,47 @@ test("a channel that is left and wanted again at once is heard", async () => {
   const leaving = listener.unlisten(channel);
   await listener.listen(channel);
   await leaving;
+  await send(channel, "1");
+  await expect.poll(() => heard).toEqual([`${channel}:1`]);
+});
+
+test("a channel that is given up before Postgres has confirmed it is not listened to", async () => {
+  const clients: pg.Client[] = [];
+  const plain = testSource();
+  const { listener, heard } = openListener({
+    source: {
+      ...plain,
+      createClient: (overrides) => {
+        const client = plain.createClient(overrides);
+        clients.push(client);
+        return client;
+      },
+    },
+  });
+  const [given, kept] = [uniqueName(), uniqueName()];
+  await listener.listen(kept);
+  const listening = listener.listen(given);
+  await Promise.resolve();
+  await listener.unlisten(given);
+  await listening;
+  // The next channel is confirmed after all that was begun before it.
+  await listener.listen(uniqueName());
+  const result = await clients[0]?.query<{ channel: string }>("select pg_listening_channels() as channel");
+  const channels = result?.rows.map(({ channel }) => channel);
+  expect(channels).toContain(kept);
+  expect(channels).not.toContain(given);
+  expect(heard).toEqual([]);
+});
+
+test("a connection that was lost without channels is made again for the next one", async () => {
+  const { proxy, source } = await openProxy();
+  const { listener, heard, errors } = openListener({ source });
+  const channel = uniqueName();
+  await listener.listen(channel);
+  await listener.unlisten(channel);
+  proxy.cut();
+  await expect.poll(() => errors.length).toBe(1);
+  await listener.listen(channel);
   await send(channel, "1");
   await expect.poll(() => heard).toEqual([`${channel}:1`]);
 });

@@ -121,6 +121,8 @@ export class Listener {
       if (confirmed) continue;
       await this.#ask(client, `listen ${quoteIdentifier(channel)}`);
       if (this.#channels.has(channel)) this.#channels.set(channel, true);
+      // Given up while Postgres was being asked.
+      else await this.#ask(client, `unlisten ${quoteIdentifier(channel)}`);
       this.#settle(channel);
     }
     this.#failedCount = 0;
@@ -188,7 +190,11 @@ export class Listener {
   #schedule(delayMs: number, work: () => Promise<void>): void {
     clearTimeout(this.#timer);
     if (this.#closed) return;
-    this.#timer = outside(() => setTimeout(() => void this.#inTurn(work), delayMs));
+    const run = (): void => {
+      this.#timer = undefined;
+      void this.#inTurn(work);
+    };
+    this.#timer = outside(() => setTimeout(run, delayMs));
   }
 
   #settle(channel: string): void {

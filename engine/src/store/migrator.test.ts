@@ -1,3 +1,4 @@
+/** Migrations: once, whole, in any schema, with any number of processes, and with few rights. */
 import { execFile } from "node:child_process";
 import { mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";

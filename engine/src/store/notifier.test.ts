@@ -1,3 +1,4 @@
+/** Notifying: at once, bundled, within the limits, and never in anyone's way. */
 import fc from "fast-check";
 import { afterAll, afterEach, expect, test } from "vitest";
 import { testSource, uniqueName } from "../testing/test-database.ts";

@@ -1,3 +1,4 @@
+/** Row types: the values that pg gives by default, whatever the application changed. */
 import fc from "fast-check";
 import pg from "pg";
 import { afterAll, expect, test } from "vitest";

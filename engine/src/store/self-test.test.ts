@@ -1,3 +1,4 @@
+/** The test at start: what a connection really is, and what to change. */
 import { afterAll, afterEach, expect, test } from "vitest";
 import { startFakePooler } from "../testing/fake-pooler.ts";
 import { findPgBouncer, startPgBouncer } from "../testing/pgbouncer.ts";

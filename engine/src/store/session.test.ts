@@ -1,3 +1,4 @@
+/** Sessions: they heal, they keep their order, and a transaction never changes its connection. */
 import { AsyncLocalStorage } from "node:async_hooks";
 import type { Duplex } from "node:stream";
 import pg from "pg";
@@ -142,6 +143,21 @@ test("a server that accepts and never answers fails the query within the connect
   await expect(silent).rejects.toMatchObject({ name: "ConnectionError", code: "DATABASE_UNREACHABLE" });
   proxy.thaw();
   expect(await backendOf(session)).toBeGreaterThan(0);
+});
+
+test("a statement whose answer is lost fails as transient, and stands", async () => {
+  const { proxy, source } = await openProxy();
+  const session = openSession({ source });
+  const table = uniqueName();
+  await session.query({ text: `create table ${table} (value integer)` });
+  cleanups.push(async () => void (await openSession().query({ text: `drop table ${table}` })));
+  proxy.loseAnswers();
+  const lost = session.query({ text: `insert into ${table} values (1)`, timeoutMs: 200 });
+  expect(classifySqlError(await lost.catch((error: unknown) => error))).toBe("transient");
+  const watcher = openSession();
+  const countRows = async (): Promise<number> =>
+    (await watcher.query({ text: `select 1 from ${table}` })).rows.length;
+  await expect.poll(countRows).toBe(1);
 });
 
 test("a connection cut under a query fails it as transient", async () => {

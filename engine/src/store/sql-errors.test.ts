@@ -1,3 +1,4 @@
+/** Errors of the database: their kinds, and the words for those who can help. */
 import { once } from "node:events";
 import { createServer } from "node:net";
 import type { AddressInfo } from "node:net";
