@@ -150,4 +150,10 @@ test("what can't be planned is refused with the choices", () => {
   );
   const suspended = WORKFLOW.replace("spec:", "spec:\n  suspend: true");
   expect(refusal([STORE, QUEUE, suspended]).message).toContain("suspended");
+  const typed = WORKFLOW.concat(
+    "  input: {schema: {type: object, required: [title], properties: {title: {type: string}}}}\n",
+  );
+  expect(refusal([STORE, QUEUE, typed]).message).toBe(
+    'the input of "researchAgent" is wrong: title: is missing',
+  );
 });

@@ -10,6 +10,7 @@ import {
   DEV_INPUT_ANNOTATION,
   DEV_MODULE_ANNOTATION,
   durationMs,
+  findInputFaults,
   queueNameOf,
   workflowNameOf,
 } from "@memflow/crds";
@@ -39,6 +40,13 @@ export interface QueuePlan {
   readonly inheritedVariables: readonly string[];
 }
 
+/** The Workflow's `spec.retry` in the words of a start. */
+export interface RunRetry {
+  readonly maximumAttempts: number;
+  readonly backoffCoefficient: number;
+  readonly maximumInterval: string;
+}
+
 /** The run to start. */
 export interface RunPlan {
   readonly workflowId: string;
@@ -46,6 +54,8 @@ export interface RunPlan {
   readonly taskQueue: string;
   readonly schema: string;
   readonly args: readonly unknown[];
+  /** How a failed run is tried again; undefined: not. */
+  readonly retry: RunRetry | undefined;
   /** False: an open run of an earlier start is continued whatever its input. */
   readonly isExplicit: boolean;
 }
@@ -128,6 +138,9 @@ function planRun(workflow: PlacedWorkflow, taskQueue: PlacedTaskQueue, wish: Run
   const { metadata, spec } = workflow.resource;
   if (spec.suspend) throw usage(`workflow "${metadata.name}" is suspended: set spec.suspend to false`);
   const args = runArguments(workflow, wish);
+  const faults = findInputFaults(workflow.resource, args[0]);
+  if (faults.length > 0)
+    throw usage(`the input of "${workflowNameOf(workflow.resource)}" is wrong: ${faults.join("; ")}`);
   const hash = createHash("sha256").update(JSON.stringify(args)).digest("hex").slice(0, 8);
   return {
     workflowId: `${DEV_RUN_PREFIX}${metadata.name}-${hash}`,
@@ -135,6 +148,7 @@ function planRun(workflow: PlacedWorkflow, taskQueue: PlacedTaskQueue, wish: Run
     taskQueue: queueNameOf(taskQueue.resource),
     schema: taskQueue.store.spec.schema,
     args,
+    retry: spec.retry,
     isExplicit: wish.workflow !== undefined || wish.input !== undefined || wish.corpus !== undefined,
   };
 }
