@@ -11,8 +11,8 @@ import { CommandError, EXIT_CODES } from "./exit-codes.ts";
 const program = new Command("memflow")
   .description("Durable workflows on Postgres.")
   .showHelpAfterError("(memflow --help shows what there is)")
-  .exitOverride()
-  .addCommand(devCommand());
+  .exitOverride();
+program.addCommand(devCommand().copyInheritedSettings(program));
 
 try {
   await program.parseAsync();

@@ -53,14 +53,8 @@ export function makeMetrics(subject: MetricsSubject): Registry {
   registry.setDefaultLabels({ namespace: subject.namespace, task_queue: subject.taskQueue });
   collectDefaultMetrics({ register: registry });
   for (const { name, help, read } of FIGURES) {
-    new Gauge({
-      name,
-      help,
-      registers: [registry],
-      collect() {
-        this.set(read(subject.status()));
-      },
-    });
+    const gauge = new Gauge({ name, help, registers: [], collect: () => gauge.set(read(subject.status())) });
+    registry.registerMetric(gauge);
   }
   new Gauge({
     name: "memflow_worker_activity_slots",

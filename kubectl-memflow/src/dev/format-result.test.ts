@@ -5,33 +5,53 @@ import { formatResult } from "./format-result.ts";
 const PLAIN = { columns: 60, name: (text: string) => text, note: (text: string) => text };
 
 test("findings become headlines with their place, and a quote only where it says more", () => {
+  const said = "A run survives the death of its worker, always.";
   const result = {
-    question: "why",
-    reason: null,
     findings: [
       {
-        claim: "A run survives.",
+        claim: said,
         stance: "supports",
         score: 2.5,
-        citation: { file: "a.md", line: 3, quote: "A run survives." },
+        citation: { file: "a.md", line: 3, quote: `\`${said}\`` },
       },
       {
-        claim: "It waits.",
+        claim: said,
         stance: "doubts",
         score: 1,
         citation: { file: "b.md", line: 7, quote: "It waits, at times." },
       },
     ],
+    reason: null,
+    question: "why",
   };
   expect(formatResult(result, PLAIN)).toEqual([
     "question: why",
     "findings (2):",
-    "  - A run survives.",
+    `  - ${said}`,
     "    stance supports · score 2.5 · a.md:3",
-    "  - It waits.",
+    `  - ${said}`,
     "    stance doubts · score 1 · b.md:7",
     '    "It waits, at times."',
   ]);
+});
+
+test("short entries stand on one line, also without a text of their own", () => {
+  const result = { coverage: [{ word: "run", count: 2 }, { before: "", count: 3 }, { pairs: [{ a: "x" }] }] };
+  expect(formatResult(result, PLAIN)).toEqual([
+    "coverage (3):",
+    "  - run · count 2",
+    "  - count 3",
+    "  -",
+    "    pairs (1):",
+    "      - x",
+  ]);
+});
+
+test("a statement inside a map is a headline as in a list", () => {
+  const result = {
+    view: { best: { claim: "It runs.", citation: { file: "a.md", line: 3, quote: "It runs." } } },
+  };
+  expect(formatResult(result, PLAIN)).toEqual(["view:", "  best: It runs. · a.md:3"]);
 });
 
 test("maps nest, short lists stay on a line, citations show their quote", () => {
@@ -75,9 +95,10 @@ test("a result that is no map is shown as it is", () => {
 });
 
 test("labels and asides are painted after the lines are broken", () => {
+  const said = "A text that is long enough for two lines of its own.";
   const painted = formatResult(
-    { list: [{ claim: "x", score: 1 }] },
+    { list: [{ claim: said, score: 1 }] },
     { columns: 60, name: (text) => `<${text}>`, note: (text) => `(${text})` },
   );
-  expect(painted).toEqual(["<list (1):>", "<  -> x", "(    score 1)"]);
+  expect(painted).toEqual(["<list (1):>", `<  -> ${said}`, "(    score 1)"]);
 });

@@ -32,6 +32,8 @@ interface Citation {
 type JsonObject = Readonly<Record<string, unknown>>;
 
 const ENTRY_MAX = 50;
+/** An entry of at most this length stands on one line. */
+const SHORT_ENTRY_CHARACTERS = 60;
 const INDENT = 2;
 const WIDTH_MIN = 40;
 
@@ -42,61 +44,83 @@ export function formatResult(result: unknown, style: ResultStyle): string[] {
 
 function describeValue(value: unknown, indent: number): Line[] {
   if (Array.isArray(value)) return describeList(value, indent);
-  if (isObject(value))
-    return Object.entries(value).flatMap(([key, field]) => describeField(key, field, indent));
-  return [{ indent, text: value === undefined ? "(no result)" : scalarText(value) }];
+  if (!isObject(value)) return [{ indent, text: value === undefined ? "(no result)" : scalarText(value) }];
+  // What fits on a line comes first; who reads on finds the rest below.
+  const fields = Object.entries(value);
+  const isShort = ([, field]: readonly [string, unknown]): boolean => isScalar(field);
+  const ordered = [...fields.filter(isShort), ...fields.filter((field) => !isShort(field))];
+  return ordered.flatMap(([key, field]) => describeField(key, field, indent));
 }
 
 function describeField(key: string, value: unknown, indent: number): Line[] {
   const inner = indent + INDENT;
   if (value === null || value === undefined) return [];
-  if (isCitation(value)) {
-    return [
-      { indent, label: `${key}:`, text: placeOf(value) },
-      { indent: inner, text: `"${value.quote}"`, isNote: true },
-    ];
-  }
   if (Array.isArray(value)) {
     if (value.every(isScalar)) return [{ indent, label: `${key}:`, text: scalarList(value) }];
     return [{ indent, label: `${key} (${value.length}):`, text: "" }, ...describeList(value, inner)];
   }
+  if (isCitation(value) || isStatement(value)) return describeEntry(value, indent, `${key}:`);
   if (isObject(value)) return [{ indent, label: `${key}:`, text: "" }, ...describeValue(value, inner)];
   return [{ indent, label: `${key}:`, text: scalarText(value) }];
 }
 
 function describeList(list: readonly unknown[], indent: number): Line[] {
-  const lines = list.slice(0, ENTRY_MAX).flatMap((entry) => describeEntry(entry, indent));
+  const lines = list.slice(0, ENTRY_MAX).flatMap((entry) => describeEntry(entry, indent, "-"));
   const left = list.length - ENTRY_MAX;
   return left > 0 ? [...lines, { indent, text: `and ${left} more`, isNote: true }] : lines;
 }
 
-function describeEntry(entry: unknown, indent: number): Line[] {
+/** A headline, what is short about it on one line, its quote where it says more, and the rest below. */
+function describeEntry(entry: unknown, indent: number, label: string): Line[] {
   const inner = indent + INDENT;
   if (isCitation(entry)) {
     return [
-      { indent, label: "-", text: placeOf(entry) },
+      { indent, label, text: placeOf(entry) },
       { indent: inner, text: `"${entry.quote}"`, isNote: true },
     ];
   }
   if (!isObject(entry))
-    return [{ indent, label: "-", text: isScalar(entry) ? scalarText(entry) : JSON.stringify(entry) }];
-  const fields = Object.entries(entry);
-  const [headKey, headline] = fields.find(([, value]) => typeof value === "string") ?? ["", "entry"];
-  const rest = fields.filter(([key, value]) => key !== headKey && value !== null && value !== undefined);
+    return [{ indent, label, text: isScalar(entry) ? scalarText(entry) : JSON.stringify(entry) }];
+  const fields = Object.entries(entry).filter(([, value]) => value !== null && value !== undefined);
+  const [headKey, headline] = fields.find(([, value]) => typeof value === "string" && value !== "") ?? [
+    "",
+    "",
+  ];
+  const rest = fields.filter(([key, value]) => key !== headKey && value !== "");
   const asides = rest.flatMap(([key, value]) => {
     if (isCitation(value)) return [placeOf(value)];
     return isScalar(value) ? [`${key} ${scalarText(value)}`] : [];
   });
-  const quotes = rest.flatMap(([, value]) =>
-    isCitation(value) && value.quote !== headline ? [value.quote] : [],
-  );
   const nested = rest.filter(([, value]) => !isScalar(value) && !isCitation(value));
   return [
-    { indent, label: "-", text: String(headline) },
-    ...(asides.length === 0 ? [] : [{ indent: inner, text: asides.join(" · "), isNote: true }]),
-    ...quotes.map((quote) => ({ indent: inner, text: `"${quote}"`, isNote: true })),
+    ...headOf(scalarText(headline), asides.join(" · "), { indent, label }),
+    ...quotesOf(rest, headline).map((quote) => ({ indent: inner, text: `"${quote}"`, isNote: true })),
     ...nested.flatMap(([key, value]) => describeField(key, value, inner)),
   ];
+}
+
+function headOf(
+  headline: string,
+  aside: string,
+  place: { readonly indent: number; readonly label: string },
+): Line[] {
+  if (aside === "") return [{ ...place, text: headline }];
+  if (headline === "") return [{ ...place, text: aside }];
+  if (headline.length + aside.length <= SHORT_ENTRY_CHARACTERS)
+    return [{ ...place, text: `${headline} · ${aside}` }];
+  return [
+    { ...place, text: headline },
+    { indent: place.indent + INDENT, text: aside, isNote: true },
+  ];
+}
+
+/** The quotes among the fields, without one that only repeats the headline with its marks. */
+function quotesOf(fields: readonly (readonly [string, unknown])[], headline: unknown): string[] {
+  const bare = (text: string): string => text.replaceAll(/[^\p{L}\p{N}]+/gu, " ").trim();
+  return fields.flatMap(([, value]) => {
+    if (!isCitation(value)) return [];
+    return bare(value.quote) === bare(scalarText(headline)) ? [] : [value.quote];
+  });
 }
 
 /** Breaks at spaces; what follows hangs below the text. A word that is too long stays whole: it may be a path. */
@@ -158,4 +182,9 @@ function isCitation(value: unknown): value is Citation {
   if (!isObject(value)) return false;
   const { file, line, quote } = value;
   return typeof file === "string" && typeof line === "number" && typeof quote === "string";
+}
+
+/** An object that cites: what it says is its first text. */
+function isStatement(value: unknown): boolean {
+  return isObject(value) && Object.values(value).some(isCitation);
 }
