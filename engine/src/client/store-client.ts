@@ -21,6 +21,7 @@ import { Listener } from '../store/listener.ts';
 import { newId } from '../store/new-id.ts';
 import { Notifier } from '../store/notifier.ts';
 import { outside } from '../store/outside.ts';
+import { PLANNER_SETTINGS } from '../store/planner-settings.ts';
 import { provision } from '../store/provision.ts';
 import { Session } from '../store/session.ts';
 import { toStoreError } from '../store/sql-errors.ts';
@@ -168,7 +169,7 @@ export class StoreClient {
     this.#queries = clientQueries(schema);
     this.#channel = channelName(schema, 'client', this.#id);
     this.#writer = new Session({ source, purpose: 'client' });
-    this.#reader = new Session({ source, purpose: 'read' });
+    this.#reader = new Session({ source, purpose: 'read', settings: PLANNER_SETTINGS });
     this.#notifier = new Notifier({ source });
     this.#results = new ResultWaiter({
       session: this.#reader,
@@ -209,7 +210,7 @@ export class StoreClient {
     this.#results.expect(request.runId);
     try {
       const runId = await outside(() => this.#starts.add(request));
-      this.#notifier.notify(channelName(this.#schema, 'queue', request.taskQueue), 'ready');
+      this.#notifier.notify(channelName(this.#schema, 'queue', request.taskQueue), 'runs');
       return runId;
     } catch (error) {
       this.#results.forget(request.runId);
@@ -243,7 +244,7 @@ export class StoreClient {
   /** Makes a parked run ready again and forgives its takeovers; false when it is not parked. */
   async resume(runId: string): Promise<boolean> {
     const rows = await this.#read<{ task_queue: string }>('resumeRuns', [[runId]]);
-    for (const row of rows) this.#notifier.notify(channelName(this.#schema, 'queue', row.task_queue), 'ready');
+    for (const row of rows) this.#notifier.notify(channelName(this.#schema, 'queue', row.task_queue), 'runs');
     return rows.length > 0;
   }
 
@@ -336,7 +337,7 @@ export class StoreClient {
   #notifyTarget(runId: string | null, owner: string | null, queue: string | null): void {
     if (runId === null) return;
     if (owner !== null) this.#notifier.notify(channelName(this.#schema, 'worker', owner), runId);
-    else if (queue !== null) this.#notifier.notify(channelName(this.#schema, 'queue', queue), 'ready');
+    else if (queue !== null) this.#notifier.notify(channelName(this.#schema, 'queue', queue), 'runs');
   }
 
   async #closedError(runId: string): Promise<Error> {

@@ -8,7 +8,7 @@
 import { crashPoint } from '../crash-points.ts';
 import { commitFlush } from '../store/flush-commit.ts';
 import type { Session } from '../store/session.ts';
-import { classifySqlError, codeOf } from '../store/sql-errors.ts';
+import { classifySqlError, runsBehind } from '../store/sql-errors.ts';
 import type { WorkerQueries } from '../store/worker-queries.ts';
 import { FLUSH_BYTES_MAX, FLUSH_EVENTS_MAX, FLUSH_RUNS_MAX, contributionOf, flushValues } from './flush-batch.ts';
 import type { OwnedRun, RunContribution } from './owned-run.ts';
@@ -144,8 +144,9 @@ export class FlushLane {
   }
 
   async #afterRefusal(contributions: readonly RunContribution[], error: unknown): Promise<() => void> {
-    if (codeOf(error) === 'MF001') {
-      const ids = new Set(String((error as { detail?: unknown }).detail).split(','));
+    const behindIds = runsBehind(error);
+    if (behindIds !== undefined) {
+      const ids = new Set(behindIds);
       const behind = contributions.filter(({ run }) => ids.has(run.id));
       const others = contributions.filter(({ run }) => !ids.has(run.id));
       const rest = others.length === 0 ? undefined : await this.#commit(others);

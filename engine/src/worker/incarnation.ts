@@ -15,6 +15,7 @@ import { crashPoint } from '../crash-points.ts';
 import { RunMachine } from '../replay/run-machine.ts';
 import { channelName } from '../store/identifiers.ts';
 import type { Notifier } from '../store/notifier.ts';
+import { PLANNER_SETTINGS } from '../store/planner-settings.ts';
 import { Session } from '../store/session.ts';
 import type { WorkerQueries } from '../store/worker-queries.ts';
 import { ActivityExecutor } from './activity-executor.ts';
@@ -63,6 +64,8 @@ export class Incarnation {
   readonly #executor: ActivityExecutor;
   readonly #settler: ActivitySettler;
   readonly #pumping = new Map<string, 'once' | 'again'>();
+  /** Queues that may hold attempts: the claim of runs is the hot path and should not ask for both. */
+  readonly #mayHaveAttempts = new Set<string>();
   readonly #toRead = new Set<OwnedRun>();
   readonly #toFeed = new Map<OwnedRun, readonly [number, number]>();
   #reading = false;
@@ -81,7 +84,7 @@ export class Incarnation {
     const { options, queries } = context;
     const session = (purpose: string, settings: Record<string, string> = {}): Session =>
       new Session({ source: options.source, purpose, settings });
-    const reader = session('claim', { synchronous_commit: 'off' });
+    const reader = session('claim', { ...PLANNER_SETTINGS, synchronous_commit: 'off' });
     const settling = session('settle');
     const laneSessions = Array.from({ length: options.lanes }, () => session('flush'));
     this.#sessions = [reader, settling, ...laneSessions];
@@ -89,7 +92,7 @@ export class Incarnation {
     this.#executor = new ActivityExecutor({
       slots: options.maxConcurrentActivities,
       marks: context.marks,
-      onFree: () => this.#pumpAll(),
+      onFree: () => this.#pumpWaiting(),
     });
     const host = this.#host();
     this.#driver = new RunDriver(host);
@@ -113,9 +116,10 @@ export class Incarnation {
     return this.#executor.runningCount;
   }
 
-  /** Looks for ready work of a queue, now. */
-  pump(taskQueue: string): void {
+  /** Looks for ready work of a queue, now: runs, and queued attempts where there may be some. */
+  pump(taskQueue: string, mayHaveAttempts: boolean): void {
     if (!this.#alive || this.#draining) return;
+    if (mayHaveAttempts) this.#mayHaveAttempts.add(taskQueue);
     if (this.#pumping.has(taskQueue)) {
       this.#pumping.set(taskQueue, 'again');
       return;
@@ -231,8 +235,13 @@ export class Incarnation {
 
   // ---- claims
 
-  #pumpAll(): void {
-    for (const taskQueue of this.#context.services.keys()) this.pump(taskQueue);
+  #pumpAll(mayHaveAttempts: boolean): void {
+    for (const taskQueue of this.#context.services.keys()) this.pump(taskQueue, mayHaveAttempts);
+  }
+
+  /** A slot is free: attempts that found none before may be claimed now. */
+  #pumpWaiting(): void {
+    for (const taskQueue of this.#mayHaveAttempts) this.pump(taskQueue, true);
   }
 
   async #pumpLoop(taskQueue: string): Promise<void> {
@@ -365,14 +374,16 @@ export class Incarnation {
   async #claimActivities(taskQueue: string): Promise<boolean> {
     const { activities, services } = this.#context;
     const limit = Math.min(CLAIM_MAX, this.#executor.free);
-    if (!services.has(taskQueue) || limit <= 0) return false;
+    if (!this.#mayHaveAttempts.has(taskQueue) || !services.has(taskQueue) || limit <= 0) return false;
     const names = activities.names(taskQueue);
     if (names.length === 0) return false;
+    this.#mayHaveAttempts.delete(taskQueue);
     const leased = await this.#loader.claimActivities(taskQueue, names, limit);
     if (leased.length > 0) crashPoint('activities.claimed', this.workerId);
     await this.#inMacrotask(() => {
       for (const lease of leased) this.#runLeased(taskQueue, lease);
     });
+    if (leased.length === limit) this.#mayHaveAttempts.add(taskQueue);
     return leased.length === limit;
   }
 
@@ -411,7 +422,9 @@ export class Incarnation {
 
   #attemptsSettled(outcomes: readonly LeasedOutcome[], wakes: readonly Wake[]): void {
     this.#notifyWakes(wakes);
-    if (outcomes.length > 0) this.#pumpAll();
+    for (const { retryMs } of outcomes) {
+      if (retryMs !== undefined && retryMs <= TIMER_MAX_MS) setTimeout(() => this.#pumpAll(true), retryMs).unref();
+    }
   }
 
   // ---- flushes
@@ -460,15 +473,15 @@ export class Incarnation {
   /** Children, hooks and queued attempts are somebody's work now. */
   #announceNewWork(contribution: RunContribution): void {
     for (const { command } of contribution.pendings) {
-      if (command?.kind === 'child' || command?.kind === 'hook') this.#announce(command.taskQueue);
+      if (command?.kind === 'child' || command?.kind === 'hook') this.#announce(command.taskQueue, 'runs');
     }
-    for (const write of contribution.writes) if (write.state === 'queued') this.#announce(write.taskQueue);
+    for (const write of contribution.writes) if (write.state === 'queued') this.#announce(write.taskQueue, 'activities');
   }
 
-  #announce(taskQueue: string): void {
+  #announce(taskQueue: string, what: 'runs' | 'activities'): void {
     const { notifier, options, services } = this.#context;
-    notifier.notify(channelName(options.schema, 'queue', taskQueue), 'ready');
-    if (services.has(taskQueue)) this.pump(taskQueue);
+    notifier.notify(channelName(options.schema, 'queue', taskQueue), what);
+    if (services.has(taskQueue)) this.pump(taskQueue, what === 'activities');
   }
 
   #tell(reply: FlushReply): void {
@@ -487,7 +500,7 @@ export class Incarnation {
     for (const { run, owner, queue } of wakes) {
       if (owner === this.workerId) this.wake([run]);
       else if (typeof owner === 'string') notifier.notify(channelName(options.schema, 'worker', owner), run);
-      else if (typeof queue === 'string') this.#announce(queue);
+      else if (typeof queue === 'string') this.#announce(queue, 'runs');
     }
   }
 

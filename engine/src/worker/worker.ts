@@ -112,7 +112,7 @@ export class EngineWorker {
       await this.#announce();
       // Runs that were parked because their code did not match get a try with the code that registers now.
       await this.#control.query({ ...this.#queries.resumeRuns, values: [taskQueue, [...workflows.keys()], []] });
-      this.#incarnation.pump(taskQueue);
+      this.#incarnation.pump(taskQueue, true);
     });
   }
 
@@ -259,7 +259,7 @@ export class EngineWorker {
     this.#announcing = this.#announcing.then(async () => {
       if (this.#state !== 'running') return;
       await outside(() => this.#announce());
-      for (const taskQueue of this.#services.keys()) this.#incarnation.pump(taskQueue);
+      for (const taskQueue of this.#services.keys()) this.#incarnation.pump(taskQueue, true);
     }).catch((error: unknown) => {
       if (this.#state === 'running') this.#options.log('warn', 'announcing activities failed', { error: String(error) });
     });
@@ -275,18 +275,18 @@ export class EngineWorker {
       return;
     }
     for (const taskQueue of this.#services.keys()) {
-      if (channel === this.#channel('queue', taskQueue)) this.#incarnation.pump(taskQueue);
+      if (channel === this.#channel('queue', taskQueue)) this.#incarnation.pump(taskQueue, payload.includes('activities'));
     }
   }
 
   #lookAtEverything(): void {
     if (this.#state !== 'running') return;
-    for (const taskQueue of this.#services.keys()) this.#incarnation.pump(taskQueue);
+    for (const taskQueue of this.#services.keys()) this.#incarnation.pump(taskQueue, true);
     void this.#quietly('sweeping', this.#incarnation.sweep());
   }
 
   async #poll(): Promise<void> {
-    for (const taskQueue of this.#services.keys()) this.#incarnation.pump(taskQueue);
+    for (const taskQueue of this.#services.keys()) this.#incarnation.pump(taskQueue, true);
     await Promise.resolve();
   }
 
@@ -306,7 +306,7 @@ export class EngineWorker {
       });
       for (const row of rows) {
         if (row.owner !== null && row.run_id !== null) this.#notifier.notify(this.#channel('worker', row.owner), row.run_id);
-        else this.#notifier.notify(this.#channel('queue', row.task_queue), 'ready');
+        else this.#tellQueue(row.task_queue);
       }
       if (rows.reduce((sum, row) => sum + row.released, 0) < RELEASE_MAX) return;
     }
@@ -355,10 +355,10 @@ export class EngineWorker {
         ...this.#queries.handOver,
         values: [workerId, HAND_OVER_MAX],
       });
-      for (const row of rows) this.#notifier.notify(this.#channel('queue', row.task_queue), 'ready');
+      for (const row of rows) this.#tellQueue(row.task_queue);
       if (rows.reduce((sum, row) => sum + row.released, 0) < HAND_OVER_MAX) break;
     }
-    for (const taskQueue of this.#services.keys()) this.#notifier.notify(this.#channel('queue', taskQueue), 'ready');
+    for (const taskQueue of this.#services.keys()) this.#tellQueue(taskQueue);
     await this.#control.query({ ...this.#queries.retireWorker, values: [workerId] });
   }
 
@@ -371,6 +371,12 @@ export class EngineWorker {
 
   #channel(kind: 'queue' | 'worker', name: string): string {
     return channelName(this.#options.schema, kind, name);
+  }
+
+  #tellQueue(taskQueue: string): void {
+    const channel = this.#channel('queue', taskQueue);
+    this.#notifier.notify(channel, 'runs');
+    this.#notifier.notify(channel, 'activities');
   }
 
   #clearTimers(): void {
