@@ -25,8 +25,8 @@ export const CRASH_POINTS = [
 /** One of the listed names. */
 export type CrashPoint = (typeof CRASH_POINTS)[number];
 
-/** Called with the point and what it happens to (a worker's or a run's id). */
-export type CrashHook = (point: CrashPoint, subject: string) => void;
+/** Called with the point and the worker (its incarnation's id) that is there. */
+export type CrashHook = (point: CrashPoint, workerId: string) => void;
 
 let hook: CrashHook | undefined;
 
@@ -36,6 +36,6 @@ export function setCrashHook(next: CrashHook | undefined): void {
 }
 
 /** Marks a crash point. */
-export function crashPoint(point: CrashPoint, subject: string): void {
-  if (hook !== undefined) hook(point, subject);
+export function crashPoint(point: CrashPoint, workerId: string): void {
+  if (hook !== undefined) hook(point, workerId);
 }

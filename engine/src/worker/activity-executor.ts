@@ -68,6 +68,7 @@ export interface LoopMarks {
 }
 
 export class ActivityExecutor {
+  readonly #workerId: string;
   readonly #slots: number;
   readonly #marks: LoopMarks;
   readonly #onFree: () => void;
@@ -75,7 +76,13 @@ export class ActivityExecutor {
   readonly #running = new Set<ActivityTask>();
   #stopped = false;
 
-  constructor(options: { readonly slots: number; readonly marks: LoopMarks; readonly onFree: () => void }) {
+  constructor(options: {
+    readonly workerId: string;
+    readonly slots: number;
+    readonly marks: LoopMarks;
+    readonly onFree: () => void;
+  }) {
+    this.#workerId = options.workerId;
     this.#slots = options.slots;
     this.#marks = options.marks;
     this.#onFree = options.onFree;
@@ -130,7 +137,7 @@ export class ActivityExecutor {
       }
       settle({ kind: 'completed', result });
     };
-    crashPoint('activity.started', task.info.runId);
+    crashPoint('activity.started', this.#workerId);
     this.#marks.enter('activity', task.info.runId, task.info.position);
     try {
       const args = decodePayload(task.args);
@@ -148,7 +155,7 @@ export class ActivityExecutor {
 
   #settle(task: ActivityTask, outcome: ActivityOutcome): void {
     if (!this.#running.delete(task)) return;
-    crashPoint('activity.finished', task.info.runId);
+    crashPoint('activity.finished', this.#workerId);
     task.settled(outcome);
     const next = this.#waiting.shift();
     if (next !== undefined) this.#run(next);

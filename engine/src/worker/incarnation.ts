@@ -90,6 +90,7 @@ export class Incarnation {
     this.#sessions = [reader, settling, ...laneSessions];
     this.#loader = new RunLoader({ session: reader, queries, workerId: this.workerId, namespace: options.schema });
     this.#executor = new ActivityExecutor({
+      workerId: this.workerId,
       slots: options.maxConcurrentActivities,
       marks: context.marks,
       onFree: () => this.#pumpWaiting(),

@@ -22,6 +22,7 @@ import { TimerHeap } from './timer-heap.ts';
 
 /** What the driver needs of its worker. */
 export interface RunDriverHost {
+  readonly workerId: string;
   readonly executor: ActivityExecutor;
   readonly marks: LoopMarks;
   nowMs(): number;
@@ -154,7 +155,7 @@ export class RunDriver {
     } finally {
       this.#host.marks.leave();
     }
-    crashPoint('activation.done', run.id);
+    crashPoint('activation.done', this.#host.workerId);
   }
 
   #applyAll(run: OwnedRun, events: readonly HistoryEvent[]): void {
@@ -420,7 +421,7 @@ export class RunDriver {
 
   #fire(due: Due): void {
     const { run } = due;
-    crashPoint('timer.due', run.id);
+    crashPoint('timer.due', this.#host.workerId);
     if (due.kind === 'restart') {
       if (run.restartAtMs === undefined || run.restartFired) return;
       run.restartFired = true;
