@@ -55,6 +55,14 @@ export function takePerspective(findings: readonly Finding[], stance: "supports"
   };
 }
 
+/** The strongest finding in support and the strongest in doubt, as far as there are any. */
+export function strongestOfEachSide(findings: readonly Finding[]): readonly Finding[] {
+  const sides = (["supports", "doubts"] as const).map(
+    (stance) => takePerspective(findings, stance).strongest,
+  );
+  return sides.filter((finding) => finding !== null);
+}
+
 /** Compares the two sides of the findings. */
 export function compareFindings(question: string, findings: readonly Finding[]): Comparison {
   const supporting = findings.filter(({ stance }) => stance === "supports");

@@ -3,7 +3,7 @@ import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { expect, test as base } from "vitest";
-import { CORPUS_LIMITS, listCorpus, readDocument } from "./corpus.ts";
+import { CORPUS_BYTES_MAX, DOCUMENT_BYTES_MAX, listCorpus, readDocument } from "./corpus.ts";
 
 const test = base.extend<{ folder: string }>({
   // oxlint-disable-next-line no-empty-pattern -- vitest asks for a destructured first parameter
@@ -54,9 +54,9 @@ test("an empty folder is an empty corpus, a missing one is an error that names i
 });
 
 test("what exceeds the limits is listed as skipped", async ({ folder }) => {
-  await write(folder, { "a.md": "x", "huge.md": "x".repeat(CORPUS_LIMITS.documentBytesMax + 1) });
-  const full = "x".repeat(CORPUS_LIMITS.documentBytesMax);
-  const count = CORPUS_LIMITS.corpusBytesMax / CORPUS_LIMITS.documentBytesMax;
+  await write(folder, { "a.md": "x", "huge.md": "x".repeat(DOCUMENT_BYTES_MAX + 1) });
+  const full = "x".repeat(DOCUMENT_BYTES_MAX);
+  const count = CORPUS_BYTES_MAX / DOCUMENT_BYTES_MAX;
   await write(
     folder,
     Object.fromEntries(Array.from({ length: count }, (_, index) => [`c${index + 10}.md`, full])),

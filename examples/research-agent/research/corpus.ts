@@ -36,13 +36,13 @@ export type CorpusSurvey = {
   readonly skippedCount: number;
 };
 
-/** Bounds of one corpus; what lies beyond is listed as skipped. */
-export const CORPUS_LIMITS = {
-  documentsMax: 500,
-  documentBytesMax: 1024 * 1024,
-  corpusBytesMax: 16 * 1024 * 1024,
-  folderDepthMax: 12,
-} as const;
+/** What lies beyond these bounds is listed as skipped. */
+export const CORPUS_BYTES_MAX: number = 16 * 1024 * 1024;
+export const DOCUMENT_BYTES_MAX: number = 1024 * 1024;
+const CORPUS_DOCUMENTS_MAX = 500;
+
+/** Deeper folders are not entered. */
+const FOLDER_DEPTH_MAX = 12;
 
 /** The corpus folder or file that was named does not exist, or may not be read. */
 export class CorpusNotFoundError extends Error {
@@ -99,7 +99,7 @@ async function findDocuments(root: string, path: string, depth = 0): Promise<Cor
     if (!TEXT_EXTENSIONS.has(extname(path).toLowerCase())) return [];
     return [{ file: relative(root, path).split(sep).join("/"), bytes: stats.size }];
   }
-  if (!stats.isDirectory() || depth > CORPUS_LIMITS.folderDepthMax) return [];
+  if (!stats.isDirectory() || depth > FOLDER_DEPTH_MAX) return [];
   const found: CorpusDocument[] = [];
   for (const name of await readdir(path)) {
     if (name.startsWith(".") || SKIPPED_FOLDERS.has(basename(name))) continue;
@@ -126,10 +126,9 @@ function withinLimits(root: string, found: readonly CorpusDocument[]): CorpusLis
 }
 
 function reasonToSkip(document: CorpusDocument, documentCount: number, corpusBytes: number): string | null {
-  const { documentsMax, documentBytesMax, corpusBytesMax } = CORPUS_LIMITS;
-  if (document.bytes > documentBytesMax)
-    return `has ${document.bytes} bytes, at most ${documentBytesMax} are read`;
-  if (documentCount >= documentsMax) return `the corpus is full: ${documentsMax} documents`;
-  if (corpusBytes + document.bytes > corpusBytesMax) return `the corpus is full: ${corpusBytesMax} bytes`;
+  if (document.bytes > DOCUMENT_BYTES_MAX)
+    return `has ${document.bytes} bytes, at most ${DOCUMENT_BYTES_MAX} are read`;
+  if (documentCount >= CORPUS_DOCUMENTS_MAX) return `the corpus is full: ${CORPUS_DOCUMENTS_MAX} documents`;
+  if (corpusBytes + document.bytes > CORPUS_BYTES_MAX) return `the corpus is full: ${CORPUS_BYTES_MAX} bytes`;
   return null;
 }

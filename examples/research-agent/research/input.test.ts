@@ -1,6 +1,7 @@
 /** Claims about the agent's input: defaults, and errors that name the field. */
+import { FatalError } from "@memflow/sdk";
 import { expect, test } from "vitest";
-import { checkResearchInput, ResearchInputError } from "./input.ts";
+import { checkResearchInput } from "./input.ts";
 
 test("a question alone gets every default", () => {
   const request = { question: "Why?", corpus: null, findingsMax: 12, paceMs: 20, reportFile: null };
@@ -28,7 +29,7 @@ test.each([
   ["pace", { question: "Why?", pace: 20 }],
 ])("a bad %s is named: %j", (field, input) => {
   expect(() => checkResearchInput(input)).toThrow(
-    expect.objectContaining({ code: "BAD_RESEARCH_INPUT", field }),
+    expect.objectContaining({ name: "ResearchInputError", field }),
   );
-  expect(() => checkResearchInput(input)).toThrow(ResearchInputError);
+  expect(() => checkResearchInput(input)).toThrow(FatalError);
 });

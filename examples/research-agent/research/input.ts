@@ -3,6 +3,7 @@
  *
  * Pure. Promises a checked input with every default filled in, or an error that names the field, the value and the remedy.
  */
+import { FatalError } from "@memflow/sdk";
 
 /** What to research: a question alone, or with options. */
 export type ResearchInput = string | ResearchOptions;
@@ -29,9 +30,8 @@ export type ResearchRequest = {
   readonly reportFile: string | null;
 };
 
-/** An option of the input that cannot be used. */
-export class ResearchInputError extends Error {
-  readonly code = "BAD_RESEARCH_INPUT";
+/** An option of the input that cannot be used. Final: a bad input stays bad, so the run is not tried again. */
+export class ResearchInputError extends FatalError {
   readonly field: string;
 
   constructor(field: string, value: unknown, remedy: string) {

@@ -40,38 +40,17 @@ export type ResearchReport = {
   readonly auditLog: readonly AuditEntry[];
 };
 
-/** Says why a research found nothing; null when it found something. */
-export function explainEmptiness(
-  question: string,
-  corpus: CorpusSurvey,
-  found: { readonly matchCount: number; readonly findingCount: number },
-): string | null {
-  const words = [...findTerms(question).values()];
-  if (found.findingCount > 0) return null;
-  if (corpus.documentCount === 0)
-    return `no readable document in "${corpus.root}" (${corpus.skippedCount} skipped)`;
-  if (words.length === 0) return `the question "${question}" has no word to search for`;
-  if (found.matchCount === 0) {
-    return `none of ${corpus.sentenceCount} sentences in ${corpus.documentCount} documents speaks of: ${words.join(", ")}`;
-  }
-  return `${found.matchCount} sentences speak of it, none takes a stance: see the background`;
-}
+/** What a report is composed of. */
+export type ReportParts = Omit<ResearchReport, "summary" | "reason"> & {
+  /** Sentences that the first search found. */
+  readonly matchCount: number;
+};
 
-/** Sums a report up in counts and its two strongest citations. */
-export function summarize(
-  report: Pick<ResearchReport, "reason" | "findings" | "perspectives" | "analysis" | "corpus">,
-): string {
-  const { reason, findings, perspectives, analysis, corpus } = report;
-  if (reason !== null) return `Nothing found: ${reason}.`;
-  const supportCount = findings.filter(({ stance }) => stance === "supports").length;
-  const sentences = [
-    `${corpus.sentenceCount} sentences of ${corpus.documentCount} documents give ${findings.length} findings: ` +
-      `${supportCount} in support, ${findings.length - supportCount} in doubt.`,
-    strongestOf("For it", perspectives?.optimistic),
-    strongestOf("Against it", perspectives?.skeptical),
-    notMentioned(analysis),
-  ];
-  return sentences.filter((sentence) => sentence !== "").join(" ");
+/** Composes the report: adds the summary, or the reason why there is nothing to report. */
+export function composeReport({ matchCount, ...parts }: ReportParts): ResearchReport {
+  const { question, corpus, findings } = parts;
+  const reason = explainEmptiness(question, corpus, { matchCount, findingCount: findings.length });
+  return { ...parts, reason, summary: summarize({ ...parts, reason }) };
 }
 
 /** The report as a Markdown document. */
@@ -92,6 +71,41 @@ export function renderMarkdown(report: ResearchReport): string {
   return `${lines.join("\n")}\n`;
 }
 
+/** Says why nothing was found; null when something was. */
+function explainEmptiness(
+  question: string,
+  corpus: CorpusSurvey,
+  found: { readonly matchCount: number; readonly findingCount: number },
+): string | null {
+  const words = [...findTerms(question).values()];
+  if (found.findingCount > 0) return null;
+  if (corpus.documentCount === 0)
+    return `no readable document in "${corpus.root}" (${corpus.skippedCount} skipped)`;
+  if (words.length === 0) return `the question "${question}" has no word to search for`;
+  if (found.matchCount === 0) {
+    return `no sentence of ${count(corpus.documentCount, "document")} speaks of: ${words.join(", ")}`;
+  }
+  return `${count(found.matchCount, "sentence")} found, none takes a stance: see the background`;
+}
+
+/** Sums a report up in counts and its two strongest citations. */
+function summarize(
+  report: Pick<ResearchReport, "reason" | "findings" | "perspectives" | "analysis" | "corpus">,
+): string {
+  const { reason, findings, perspectives, analysis, corpus } = report;
+  if (reason !== null) return `Nothing found: ${reason}.`;
+  const supportCount = findings.filter(({ stance }) => stance === "supports").length;
+  const sentences = [
+    `${count(corpus.sentenceCount, "sentence")} in ${count(corpus.documentCount, "document")} ` +
+      `gave ${count(findings.length, "finding")}: ` +
+      `${supportCount} in support, ${findings.length - supportCount} in doubt.`,
+    strongestOf("For it", perspectives?.optimistic),
+    strongestOf("Against it", perspectives?.skeptical),
+    notMentioned(analysis),
+  ];
+  return sentences.filter((sentence) => sentence !== "").join(" ");
+}
+
 function renderStatement({ claim, citation }: Statement): string {
   return `- ${claim} (${placeOf(citation)})`;
 }
@@ -110,4 +124,8 @@ function notMentioned(analysis: DetailedAnalysis | null): string {
 
 function placeOf({ file, line }: Citation): string {
   return `${file}:${line}`;
+}
+
+function count(number: number, noun: string): string {
+  return `${number} ${noun}${number === 1 ? "" : "s"}`;
 }
