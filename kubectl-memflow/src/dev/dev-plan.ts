@@ -40,11 +40,12 @@ export interface QueuePlan {
   readonly inheritedVariables: readonly string[];
 }
 
-/** The Workflow's `spec.retry` in the words of a start. */
+/** How a failed run is tried again: the Workflow's `spec.retry`. */
 export interface RunRetry {
   readonly maximumAttempts: number;
-  readonly backoffCoefficient: number;
-  readonly maximumInterval: string;
+  readonly backoffCoefficient?: number;
+  readonly initialInterval?: string;
+  readonly maximumInterval?: string;
 }
 
 /** The run to start. */
@@ -54,8 +55,7 @@ export interface RunPlan {
   readonly taskQueue: string;
   readonly schema: string;
   readonly args: readonly unknown[];
-  /** How a failed run is tried again; undefined: not. */
-  readonly retry: RunRetry | undefined;
+  readonly retry: RunRetry;
   /** False: an open run of an earlier start is continued whatever its input. */
   readonly isExplicit: boolean;
 }
@@ -73,6 +73,9 @@ const REPLICA_MAX = 4;
 const GRACE_MS_MAX = 10_000;
 const DEFAULT_DRAIN = "60s";
 const DEFAULT_ACTIVITY_MAX = 100;
+
+/** A Workflow without `spec.retry` is not tried again; the SDK's own default would try three times. */
+const NO_RETRY: RunRetry = { maximumAttempts: 1 };
 
 /** Prefix of the ids of the runs that `memflow dev` starts. */
 export const DEV_RUN_PREFIX = "dev-";
@@ -148,7 +151,7 @@ function planRun(workflow: PlacedWorkflow, taskQueue: PlacedTaskQueue, wish: Run
     taskQueue: queueNameOf(taskQueue.resource),
     schema: taskQueue.store.spec.schema,
     args,
-    retry: spec.retry,
+    retry: spec.retry ?? NO_RETRY,
     isExplicit: wish.workflow !== undefined || wish.input !== undefined || wish.corpus !== undefined,
   };
 }

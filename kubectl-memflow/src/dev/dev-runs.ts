@@ -68,7 +68,7 @@ export class DevRuns {
         workflowName: plan.workflowName,
         workflowId: plan.workflowId,
         args: plan.args,
-        ...(plan.retry === undefined ? {} : { config: plan.retry }),
+        config: plan.retry,
       });
       return describeRun(await this.#store.find(plan.workflowId), false);
     } catch (error) {

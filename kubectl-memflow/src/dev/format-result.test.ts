@@ -95,10 +95,10 @@ test("a result that is no map is shown as it is", () => {
 });
 
 test("labels and asides are painted after the lines are broken", () => {
-  const said = "A text that is long enough for two lines of its own.";
+  const said = "A text that is long enough for two lines, and so stands alone.";
   const painted = formatResult(
     { list: [{ claim: said, score: 1 }] },
-    { columns: 60, name: (text) => `<${text}>`, note: (text) => `(${text})` },
+    { columns: 80, name: (text) => `<${text}>`, note: (text) => `(${text})` },
   );
   expect(painted).toEqual(["<list (1):>", `<  -> ${said}`, "(    score 1)"]);
 });
