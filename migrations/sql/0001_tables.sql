@@ -58,6 +58,8 @@ create index runs_owned on runs (owner) where owner is not null;
 create index runs_expiring on runs (expires_at) where expires_at is not null;
 -- Serves resume_runs: parked runs, tried again by the builds that register.
 create index runs_parked on runs (task_queue, workflow_name) where problem is not null;
+-- Serves the search for runs that several owners died on.
+create index runs_suspect on runs (task_queue) where busy_takeovers >= 1 and ready_at is not null;
 -- Serves the cancelation of hooks and the walk from a run to its hooks and children.
 create index runs_by_parent on runs (parent_run_id) where parent_run_id is not null;
 
@@ -165,6 +167,9 @@ create table flushes (
   reply json,
   constraint flushes_pkey primary key (writer, number)
 );
+
+-- Serves prune.
+create index flushes_by_age on flushes (at);
 
 -- Signal ids that runs wait for, so that a signal without an address finds the run that has waited longest.
 create table waits (

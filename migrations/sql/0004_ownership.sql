@@ -213,9 +213,10 @@ begin
 end;
 $$;
 
--- Sets dead what has not been heard of. Returns how many incarnations died now, and whether dead ones hold anything.
-create function bury_workers()
-returns table (died integer, holding boolean)
+-- Sets dead what has not been heard of. Returns how many incarnations died now, whether dead ones hold anything, and
+-- whether runs are ready that p_suspect_after owners died on.
+create function bury_workers(p_suspect_after integer)
+returns table (died integer, holding boolean, suspects boolean)
 language plpgsql
 set search_path from current
 as $$
@@ -235,6 +236,11 @@ begin
       exists (select 1 from runs r where r.owner = w.worker_id)
       or exists (select 1 from activities a where a.owner = w.worker_id)
     )
+  );
+  suspects := exists (
+    select 1 from runs r
+    where r.busy_takeovers >= 1 and r.ready_at is not null and r.ready_at <= clock_timestamp()
+      and r.busy_takeovers + r.busy::integer >= p_suspect_after
   );
   return next;
 end;
@@ -314,6 +320,22 @@ begin
 end;
 $$;
 
+-- Gives back what a worker owns without knowing it: a claim whose answer was lost. `p_known` are the runs it holds in
+-- memory; p_activity_runs and p_activity_positions the leases.
+create function release_unknown(p_worker uuid, p_known uuid[], p_activity_runs uuid[], p_activity_positions integer[])
+returns void
+language plpgsql
+set search_path from current
+as $$
+begin
+  update runs r set owner = null, busy = false, ready_at = clock_timestamp()
+  where r.owner = p_worker and r.run_id <> all (p_known);
+  update activities a set state = 'queued', owner = null
+  where a.owner = p_worker
+    and (a.run_id, a.position) not in (select * from unnest(p_activity_runs, p_activity_positions));
+end;
+$$;
+
 -- Hands over what a worker that stops still owns, at once and without blame, up to p_limit runs a call. With p_retire
 -- the incarnation ends. Returns the queues that have new work.
 create function hand_over(p_worker uuid, p_limit integer)
@@ -346,9 +368,9 @@ end;
 $$;
 
 -- Removes closed runs whose retention is over, with all that is theirs, and what else has expired; p_limit runs a call,
--- by whoever gets the lock. Returns how many runs went.
+-- by whoever gets the lock. Returns how many runs went, and whether there may be more to remove.
 create function prune(p_limit integer)
-returns integer
+returns table (removed integer, more boolean)
 language plpgsql
 set search_path from current
 set enable_seqscan = off
@@ -357,9 +379,14 @@ set enable_hashjoin = off
 as $$
 declare
   v_runs uuid[];
+  v_hooks uuid[];
+  v_flushes integer;
 begin
+  removed := 0;
+  more := false;
   if not pg_try_advisory_xact_lock(hashtextextended(current_schema() || chr(31) || 'prune', 7349)) then
-    return 0;
+    return next;
+    return;
   end if;
   select array_agg(expired.run_id) into v_runs
   from (
@@ -373,7 +400,9 @@ begin
     for update skip locked
   ) expired;
   if v_runs is not null then
-    v_runs := v_runs || array(select h.run_id from runs h where h.parent_run_id = any (v_runs) and h.hook and h.status <> 'running');
+    v_hooks := array(select h.run_id from runs h where h.parent_run_id = any (v_runs) and h.hook and h.status <> 'running');
+    removed := cardinality(v_runs);
+    v_runs := v_runs || v_hooks;
     delete from events e where e.run_id = any (v_runs);
     delete from inbox i where i.run_id = any (v_runs);
     delete from entities e where e.entity_id = any (v_runs);
@@ -382,10 +411,12 @@ begin
     delete from runs r where r.run_id = any (v_runs);
   end if;
   delete from flushes f
-  where f.ctid = any (array(
-    select o.ctid from flushes o where o.at < clock_timestamp() - interval '1 hour' limit 10000
-  ));
+  where (f.writer, f.number) in (
+    select o.writer, o.number from flushes o where o.at < clock_timestamp() - interval '1 hour' order by o.at limit 20000
+  );
+  get diagnostics v_flushes = row_count;
   delete from stray_signals s where s.expires_at < clock_timestamp();
-  return coalesce(cardinality(v_runs), 0);
+  more := removed = p_limit or v_flushes = 20000;
+  return next;
 end;
 $$;

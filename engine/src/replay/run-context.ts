@@ -72,11 +72,6 @@ export function currentContext(): RunContext | undefined {
   return storage.getStore();
 }
 
-/** Runs `work` outside every run. */
-export function outsideRuns<Result>(work: () => Result): Result {
-  return storage.exit(work);
-}
-
 export class RunContext implements RunGuard {
   readonly facts: RunFacts;
   /** 1-based; a workflow that failed and is tried again gets a new context. */

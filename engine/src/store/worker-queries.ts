@@ -23,11 +23,12 @@ const TEXTS = {
   settleActivities: `select :schema.settle_activities($1, $2, $3)::text as reply`,
   registerWorker: `select :schema.register_worker($1, $2, $3, $4, $5) as database_ms`,
   resumeRuns: `select * from :schema.resume_runs($1, $2, $3)`,
-  buryWorkers: `select * from :schema.bury_workers()`,
+  buryWorkers: `select * from :schema.bury_workers($1)`,
   releaseDead: `select * from :schema.release_dead($1)`,
   handOver: `select * from :schema.hand_over($1, $2)`,
+  releaseUnknown: `select :schema.release_unknown($1, $2, $3, $4)`,
   retireWorker: `update :schema.workers set dead_at = clock_timestamp() where worker_id = $1 and dead_at is null`,
-  prune: `select :schema.prune($1) as removed`,
+  prune: `select * from :schema.prune($1)`,
   loadEvents: `
     select run_id, event_no, kind, position, extract(epoch from at)::double precision * 1000 as at_ms, name,
       payload::text as payload, entity_no

@@ -10,7 +10,7 @@ import { encodeFailure } from '../core/failure.ts';
 import type { FailureJson } from '../core/failure.ts';
 import { decodePayload, encodePayload } from '../core/payload.ts';
 import { crashPoint } from '../crash-points.ts';
-import { outsideRuns } from '../replay/run-context.ts';
+import { outside } from '../store/outside.ts';
 import type { ActivityFunction } from './activity-registry.ts';
 
 /** What an activity can know of its attempt. */
@@ -75,6 +75,7 @@ export class ActivityExecutor {
   readonly #waiting: ActivityTask[] = [];
   readonly #running = new Set<ActivityTask>();
   #stopped = false;
+  #filling = false;
 
   constructor(options: {
     readonly workerId: string;
@@ -141,7 +142,7 @@ export class ActivityExecutor {
     this.#marks.enter('activity', task.info.runId, task.info.position);
     try {
       const args = decodePayload(task.args);
-      const value = outsideRuns(() =>
+      const value = outside(() =>
         storage.run({ info: task.info, fail }, () => task.implementation(...((Array.isArray(args) ? args : []) as never[]))),
       );
       if (isThenable(value)) value.then(complete, fail);
@@ -156,10 +157,24 @@ export class ActivityExecutor {
   #settle(task: ActivityTask, outcome: ActivityOutcome): void {
     if (!this.#running.delete(task)) return;
     crashPoint('activity.finished', this.#workerId);
-    task.settled(outcome);
-    const next = this.#waiting.shift();
-    if (next !== undefined) this.#run(next);
-    else this.#onFree();
+    // What follows is the engine's: it must not keep the attempt's context, nor give it to a run's code.
+    outside(() => {
+      task.settled(outcome);
+      this.#fillSlots();
+    });
+  }
+
+  /** Not by recursion: attempts that end at once would pile up on the stack. */
+  #fillSlots(): void {
+    if (this.#filling) return;
+    this.#filling = true;
+    while (this.#running.size < this.#slots) {
+      const next = this.#waiting.shift();
+      if (next === undefined) break;
+      this.#run(next);
+    }
+    this.#filling = false;
+    if (this.#running.size < this.#slots) this.#onFree();
   }
 }
 

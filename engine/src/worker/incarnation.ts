@@ -49,6 +49,10 @@ export interface IncarnationContext {
 /** Runs claimed with one statement. */
 const CLAIM_MAX = 200;
 const SWEEP_RUNS_MAX = 5_000;
+/** Messages of one run that are read at once (worker-queries.ts, loadInbox). */
+const INBOX_PAGE = 1_000;
+/** A worker that never rests stops claiming for this long, so that a suspect gets its turn alone. */
+const SUSPECT_PAUSE_MS = 5_000;
 /** The shortest and longest sleep of the timer that fires due times. */
 const TIMER_MAX_MS = 60_000;
 const ATTEMPT_SWEEP_MS = 50;
@@ -74,6 +78,14 @@ export class Incarnation {
   #alive = true;
   #draining = false;
   #suspectHeld: OwnedRun | undefined;
+  #pausedAtMs = -Infinity;
+  #claiming: Promise<unknown> = Promise.resolve();
+  #claimLost = false;
+  /** There was no room for more runs: look again when some have gone. */
+  #starved = false;
+  /** Attempts leased from the queue. */
+  readonly #leased = new Map<string, { readonly runId: string; readonly position: number }>();
+  #onEmpty: (() => void) | undefined;
   #timer: NodeJS.Timeout | undefined;
   #timerDueMs = Infinity;
   readonly #attemptSweep: NodeJS.Timeout;
@@ -148,13 +160,6 @@ export class Incarnation {
     this.#evict();
   }
 
-  /** Lets go of a run that is said to be no longer owned. */
-  async verify(runIds: readonly string[]): Promise<void> {
-    const mine = runIds.map((id) => this.#runs.get(id)).filter((run) => run !== undefined);
-    if (mine.length === 0) return;
-    for (const id of await this.#loader.lost(mine)) this.#lose(id);
-  }
-
   /** Hands everything over: parked runs at once, the others when their attempts have ended or the time is over. */
   async drain(graceMs: number): Promise<void> {
     this.#draining = true;
@@ -194,11 +199,17 @@ export class Incarnation {
     await Promise.all(this.#sessions.map((session) => session.close()));
   }
 
+  /** Settles when nothing is owned and no attempt runs. */
   async #settled(): Promise<void> {
-    while (this.#alive && (this.#runs.size > 0 || this.#executor.runningCount > 0)) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
-    }
+    await new Promise<void>((resolve) => {
+      this.#onEmpty = resolve;
+      this.#checkEmpty();
+    });
     await this.#settler.idle();
+  }
+
+  #checkEmpty(): void {
+    if (this.#onEmpty !== undefined && this.#runs.size === 0 && this.#leased.size === 0) this.#onEmpty();
   }
 
   #host(): ConstructorParameters<typeof RunDriver>[0] & ConstructorParameters<typeof FlushLane>[0]['host'] &
@@ -261,27 +272,69 @@ export class Incarnation {
   async #claimAll(taskQueue: string): Promise<void> {
     let more = true;
     while (more && this.#alive && !this.#draining) {
-      const claimed = await this.#claimRuns(taskQueue, false);
-      const leased = await this.#claimActivities(taskQueue);
+      const claimed = await this.#inTurn(() => this.#claimRuns(taskQueue, false));
+      const leased = await this.#inTurn(() => this.#claimActivities(taskQueue));
       more = claimed || leased;
     }
   }
 
-  /** Claims the suspects of a queue, one at a time, while nothing else is busy here. */
-  async claimSuspects(taskQueue: string): Promise<void> {
-    if (this.#draining || !this.#alive || this.busyCount > 0) return;
-    await this.#claimRuns(taskQueue, true);
+  /** One claim at a time: after a claim whose answer was lost, what is owned and what is known are compared. */
+  async #inTurn(claim: () => Promise<boolean>): Promise<boolean> {
+    const turn = this.#claiming.then(async () => {
+      if (this.#claimLost) await this.#releaseUnknown();
+      if (!this.#alive || this.#draining) return false;
+      try {
+        return await claim();
+      } catch (error) {
+        this.#claimLost = true;
+        throw error;
+      }
+    });
+    this.#claiming = turn.catch(() => undefined);
+    return await turn;
+  }
+
+  async #releaseUnknown(): Promise<void> {
+    await this.#loader.releaseUnknown([...this.#runs.keys()], [...this.#leased.values()]);
+    this.#claimLost = false;
+  }
+
+  /** Runs that others died on are ready: they are claimed alone, while nothing else is busy here. */
+  expectSuspects(expected: boolean): void {
+    if (!expected || this.#draining || !this.#alive) return;
+    if (this.busyCount > 0) {
+      const nowMs = this.#context.nowMs();
+      if (nowMs - this.#pausedAtMs > 2 * SUSPECT_PAUSE_MS) this.#pausedAtMs = nowMs;
+      return;
+    }
+    this.#pausedAtMs = -Infinity;
+    void this.#claimSuspects();
+  }
+
+  async #claimSuspects(): Promise<void> {
+    try {
+      for (const taskQueue of this.#context.services.keys()) await this.#inTurn(() => this.#claimRuns(taskQueue, true));
+    } catch (error) {
+      if (this.#alive) this.#context.options.log('warn', 'claiming a suspect failed', { error: String(error) });
+    }
+  }
+
+  /** Whether claims wait: a suspect is alone here, or shall be. */
+  get #restrained(): boolean {
+    if (this.#suspectHeld !== undefined && !this.#suspectHeld.dropped && this.#suspectHeld.busy) return true;
+    this.#suspectHeld = undefined;
+    return this.#context.nowMs() - this.#pausedAtMs < SUSPECT_PAUSE_MS;
   }
 
   /** True when there may be more to claim. */
   async #claimRuns(taskQueue: string, alone: boolean): Promise<boolean> {
     const { options, services } = this.#context;
     const workflows = [...(services.get(taskQueue)?.workflows.keys() ?? [])];
-    if (workflows.length === 0 || (this.#suspectHeld !== undefined && !this.#suspectHeld.dropped && this.#suspectHeld.busy)) return false;
-    this.#suspectHeld = undefined;
+    if (workflows.length === 0 || this.#restrained) return false;
     const room = Math.min(options.maxConcurrentRuns - this.#approximateBusy(), options.maxCachedRuns - this.#runs.size);
     const limit = alone ? 1 : Math.min(CLAIM_MAX, room);
     if (limit <= 0) {
+      this.#starved = true;
       this.#evict();
       return false;
     }
@@ -391,6 +444,7 @@ export class Incarnation {
   #runLeased(taskQueue: string, lease: LeasedActivity): void {
     const implementation = this.#context.activities.find(taskQueue, lease.name);
     const { runId, position, attempt } = lease;
+    this.#leased.set(`${runId}/${position}`, { runId, position });
     const outcome = (rest: Pick<LeasedOutcome, 'kind' | 'payload' | 'retryMs' | 'advance'>): void =>
       this.#settler.add({ runId, position, attempt, ...rest });
     if (implementation === undefined || this.#draining) {
@@ -423,6 +477,8 @@ export class Incarnation {
 
   #attemptsSettled(outcomes: readonly LeasedOutcome[], wakes: readonly Wake[]): void {
     this.#notifyWakes(wakes);
+    for (const { runId, position } of outcomes) this.#leased.delete(`${runId}/${position}`);
+    this.#checkEmpty();
     for (const { retryMs } of outcomes) {
       if (retryMs !== undefined && retryMs <= TIMER_MAX_MS) setTimeout(() => this.#pumpAll(true), retryMs).unref();
     }
@@ -444,6 +500,11 @@ export class Incarnation {
     }
     this.#tell(reply);
     crashPoint('flush.applied', this.workerId);
+    this.#checkEmpty();
+    if (this.#starved) {
+      this.#starved = false;
+      this.#pumpAll(false);
+    }
   }
 
   #recorded(contribution: RunContribution, patches: ReadonlyMap<string, EventPatch>): void {
@@ -551,12 +612,23 @@ export class Incarnation {
         const messages = await this.#loader.inbox(runs.map((run) => ({ id: run.id, lastMessageId: run.lastMessageId })));
         if (messages.length > 0) crashPoint('inbox.read', this.workerId);
         for (const message of messages) this.#receive(message);
+        await this.#verify(runs, messages);
       }
     } catch (error) {
       if (this.#alive) this.#context.options.log('warn', 'reading messages failed; a sweep will', { error: String(error) });
     } finally {
       this.#reading = false;
     }
+  }
+
+  /** A wake without a message: others may have ended the run. With a full page of them, there may be more. */
+  async #verify(runs: readonly OwnedRun[], messages: readonly InboxMessage[]): Promise<void> {
+    const counts = new Map<string, number>();
+    for (const { runId } of messages) counts.set(runId, (counts.get(runId) ?? 0) + 1);
+    for (const run of runs) if ((counts.get(run.id) ?? 0) >= INBOX_PAGE) this.#toRead.add(run);
+    const silent = runs.filter((run) => !counts.has(run.id) && !run.dropped);
+    if (silent.length === 0) return;
+    for (const id of await this.#loader.lost(silent)) this.#lose(id);
   }
 
   #receive(message: InboxMessage): void {

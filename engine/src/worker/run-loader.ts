@@ -233,6 +233,17 @@ export class RunLoader {
     return rows.map((row) => row.run_id);
   }
 
+  /** Gives back what this worker owns without knowing it. */
+  async releaseUnknown(
+    runIds: readonly string[],
+    leased: readonly { readonly runId: string; readonly position: number }[],
+  ): Promise<void> {
+    await this.#session.query({
+      ...this.#queries.releaseUnknown,
+      values: [this.#workerId, runIds, leased.map(({ runId }) => runId), leased.map(({ position }) => position)],
+    });
+  }
+
   async claimActivities(taskQueue: string, names: readonly string[], limit: number): Promise<LeasedActivity[]> {
     const { rows } = await this.#session.query<{
       run_id: string; position: number; attempt: number; name: string; args: string | null; policy: string | null;

@@ -26,7 +26,7 @@ import type { LoopMarks } from './activity-executor.ts';
 import { Incarnation } from './incarnation.ts';
 import { currentOwner, guardProcess } from './process-guards.ts';
 import { threadConnection } from './thread-connection.ts';
-import { resolveWorkerOptions } from './worker-options.ts';
+import { SUSPECT_AFTER, resolveWorkerOptions } from './worker-options.ts';
 import type { QueueService, ResolvedWorkerOptions, WorkerOptions } from './worker-options.ts';
 
 /** What a worker is doing, for health checks and metrics. */
@@ -143,6 +143,7 @@ export class EngineWorker {
     this.#every(this.#options.sweepMs, () => this.#sweep());
     this.#every(this.#options.sweepMs * 2, () => this.#incarnation.sweep());
     this.#every(this.#options.pruneMs, () => this.#prune());
+    this.#every(this.#options.sweepMs * 6, () => this.#warnOfStranded());
   }
 
   #newIncarnation(): Incarnation {
@@ -256,22 +257,19 @@ export class EngineWorker {
   /** Activities may become known while workflows run; they are announced soon, not each by itself. */
   #announceSoon(): void {
     if (this.#state !== 'running') return;
-    this.#announcing = this.#announcing.then(async () => {
-      if (this.#state !== 'running') return;
-      await outside(() => this.#announce());
-      for (const taskQueue of this.#services.keys()) this.#incarnation.pump(taskQueue, true);
-    }).catch((error: unknown) => {
-      if (this.#state === 'running') this.#options.log('warn', 'announcing activities failed', { error: String(error) });
+    outside(() => {
+      this.#announcing = this.#announcing.then(async () => {
+        if (this.#state !== 'running') return;
+        await this.#quietly('announcing activities', this.#announce());
+        await this.#poll();
+      });
     });
   }
 
   #notified(channel: string, payload: string): void {
     if (this.#state !== 'running') return;
     if (channel === this.#channel('worker', this.#incarnation.workerId)) {
-      const runIds = payload.split(',');
-      this.#incarnation.wake(runIds);
-      // The same word tells an owner that a run was ended by others.
-      void this.#quietly('verifying', this.#incarnation.verify(runIds));
+      this.#incarnation.wake(payload.split(','));
       return;
     }
     for (const taskQueue of this.#services.keys()) {
@@ -292,10 +290,12 @@ export class EngineWorker {
 
   /** Looks after dead workers, suspects, and runs that nobody serves. */
   async #sweep(): Promise<void> {
-    const { rows } = await this.#control.query<{ died: number; holding: boolean }>({ ...this.#queries.buryWorkers, values: [] });
-    if ((rows[0]?.died ?? 0) > 0 || rows[0]?.holding === true) await this.#releaseDead();
-    for (const taskQueue of this.#services.keys()) await this.#incarnation.claimSuspects(taskQueue);
-    await this.#warnOfStranded();
+    const { rows } = await this.#control.query<{ holding: boolean; suspects: boolean }>({
+      ...this.#queries.buryWorkers,
+      values: [SUSPECT_AFTER],
+    });
+    if (rows[0]?.holding === true) await this.#releaseDead();
+    this.#incarnation.expectSuspects(rows[0]?.suspects === true);
   }
 
   async #releaseDead(): Promise<void> {
@@ -330,8 +330,8 @@ export class EngineWorker {
 
   async #prune(): Promise<void> {
     for (;;) {
-      const { rows } = await this.#control.query<{ removed: number }>({ ...this.#queries.prune, values: [PRUNE_MAX] });
-      if ((rows[0]?.removed ?? 0) < PRUNE_MAX) return;
+      const { rows } = await this.#control.query<{ more: boolean }>({ ...this.#queries.prune, values: [PRUNE_MAX] });
+      if (rows[0]?.more !== true || this.#state !== 'running') return;
     }
   }
 
