@@ -53,7 +53,12 @@ export function makeMetrics(subject: MetricsSubject): Registry {
   registry.setDefaultLabels({ namespace: subject.namespace, task_queue: subject.taskQueue });
   collectDefaultMetrics({ register: registry });
   for (const { name, help, read } of FIGURES) {
-    const gauge = new Gauge({ name, help, registers: [], collect: () => gauge.set(read(subject.status())) });
+    const gauge: Gauge = new Gauge({
+      name,
+      help,
+      registers: [],
+      collect: () => gauge.set(read(subject.status())),
+    });
     registry.registerMetric(gauge);
   }
   new Gauge({

@@ -1,0 +1,210 @@
+/** The worker as a process: ready, healthy, stopped by a signal, refused with the name of what is wrong. */
+import { spawn } from "node:child_process";
+import type { ChildProcess } from "node:child_process";
+import { randomUUID } from "node:crypto";
+import { once } from "node:events";
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+import { Client, MemFlow } from "@memflow/sdk";
+import pg from "pg";
+import { afterAll, afterEach, beforeEach, expect, test } from "vitest";
+
+const MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
+const SDK = import.meta.resolve("@memflow/sdk");
+const DATABASE_URL = process.env["MEMFLOW_TEST_DATABASE_URL"] ?? "";
+
+/** `patient` says when its activity has begun; the activity ends when the file is there. */
+const CODE = `
+import { access } from "node:fs/promises";
+import { MemFlow } from ${JSON.stringify(SDK)};
+
+async function waitForFile(file: string): Promise<string> {
+  console.log("the activity has begun");
+  for (;;) {
+    try {
+      await access(file);
+      return "found";
+    } catch {
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
+const activities = MemFlow.workflow.proxyActivities<{ waitForFile: typeof waitForFile }>({ activities: { waitForFile } });
+
+export async function hello(name: string): Promise<string> {
+  return "hello " + name;
+}
+
+export async function patient(file: string): Promise<string> {
+  return await activities.waitForFile(file);
+}
+`;
+
+let folder = "";
+let schema = "";
+const children: ChildProcess[] = [];
+
+beforeEach(async () => {
+  folder = await mkdtemp(path.join(tmpdir(), "memflow-worker-"));
+  schema = `worker_${randomUUID().replaceAll("-", "")}`;
+  await writeFile(path.join(folder, "workflows.ts"), CODE);
+});
+
+afterEach(async () => {
+  for (const child of children.splice(0)) child.kill("SIGKILL");
+  await rm(folder, { recursive: true, force: true });
+  const client = new pg.Client({ connectionString: DATABASE_URL });
+  await client.connect();
+  await client.query(`drop schema if exists ${schema} cascade`);
+  await client.end();
+});
+
+afterAll(() => MemFlow.shutdown());
+
+/** A worker process and what it prints. */
+class WorkerUnderTest {
+  readonly child: ChildProcess;
+  readonly #lines: string[] = [];
+  readonly #waiters = new Set<() => void>();
+  readonly #closed: Promise<unknown>;
+
+  constructor(environment: Readonly<Record<string, string>>) {
+    const settings = {
+      MEMFLOW_DATABASE_URL: DATABASE_URL,
+      MEMFLOW_NAMESPACE: schema,
+      MEMFLOW_TASK_QUEUE: "greetings",
+      MEMFLOW_MODULE: folder,
+      MEMFLOW_HOST: "127.0.0.1",
+      MEMFLOW_PORT: "0",
+    };
+    this.child = spawn(process.execPath, ["-C", "source", MAIN], {
+      env: { ...process.env, ...settings, ...environment },
+    });
+    children.push(this.child);
+    this.#closed = once(this.child, "close").then(() => this.#wake());
+    for (const stream of [this.child.stdout, this.child.stderr]) {
+      if (stream === null) continue;
+      createInterface({ input: stream }).on("line", (line) => {
+        this.#lines.push(line);
+        this.#wake();
+      });
+    }
+  }
+
+  get output(): string {
+    return this.#lines.join("\n");
+  }
+
+  /** The first line that holds the text. */
+  async line(text: string): Promise<string> {
+    for (;;) {
+      const found = this.#lines.find((line) => line.includes(text));
+      if (found !== undefined) return found;
+      if (this.child.exitCode !== null)
+        throw new Error(`the worker ended before it printed "${text}":\n${this.output}`);
+      await new Promise<void>((resolve) => this.#waiters.add(resolve));
+    }
+  }
+
+  async ready(): Promise<{ port: number; workflows: string[]; taskQueue: string }> {
+    return JSON.parse(await this.line('"event":"ready"')) as {
+      port: number;
+      workflows: string[];
+      taskQueue: string;
+    };
+  }
+
+  async end(): Promise<number | null> {
+    await this.#closed;
+    return this.child.exitCode;
+  }
+
+  #wake(): void {
+    for (const waiter of this.#waiters) waiter();
+    this.#waiters.clear();
+  }
+}
+
+test("a worker says once that it is ready, is healthy, counts itself, and runs its workflows", async () => {
+  const worker = new WorkerUnderTest({});
+  const ready = await worker.ready();
+  expect(ready).toMatchObject({ taskQueue: "greetings", workflows: ["hello", "patient"] });
+  const url = `http://127.0.0.1:${ready.port}`;
+  expect((await fetch(`${url}/readyz`)).status).toBe(200);
+  expect((await fetch(`${url}/healthz`)).status).toBe(200);
+  expect(await (await fetch(`${url}/metrics`)).text()).toMatch(
+    /memflow_worker_claiming\{.*task_queue="greetings".*\} 1/u,
+  );
+  const client = new Client({ connection: DATABASE_URL, namespace: schema });
+  const result = await client.workflow.execute({
+    taskQueue: "greetings",
+    workflowName: "hello",
+    args: ["you"],
+  });
+  expect(result).toBe("hello you");
+});
+
+test("SIGTERM lets a running activity finish within the grace period, then the worker ends with 0", async () => {
+  const worker = new WorkerUnderTest({ MEMFLOW_GRACE_MS: "20000" });
+  await worker.ready();
+  const client = new Client({ connection: DATABASE_URL, namespace: schema });
+  const file = path.join(folder, "go");
+  const handle = await client.workflow.start({
+    taskQueue: "greetings",
+    workflowName: "patient",
+    args: [file],
+  });
+  await worker.line("the activity has begun");
+  worker.child.kill("SIGTERM");
+  await writeFile(file, "");
+  expect(await worker.end()).toBe(0);
+  const next = new WorkerUnderTest({});
+  await next.ready();
+  expect(await handle.result()).toBe("found");
+  expect(next.output).not.toContain("the activity has begun");
+});
+
+test("an activity that outlives the grace period is released, and another worker finishes the run", async () => {
+  const worker = new WorkerUnderTest({ MEMFLOW_GRACE_MS: "0" });
+  await worker.ready();
+  const client = new Client({ connection: DATABASE_URL, namespace: schema });
+  const file = path.join(folder, "go");
+  const handle = await client.workflow.start({
+    taskQueue: "greetings",
+    workflowName: "patient",
+    args: [file],
+  });
+  await worker.line("the activity has begun");
+  worker.child.kill("SIGTERM");
+  expect(await worker.end()).toBe(0);
+  const next = new WorkerUnderTest({});
+  await next.line("the activity has begun");
+  await writeFile(file, "");
+  expect(await handle.result()).toBe("found");
+});
+
+test("what is missing or wrong in the environment is named, with exit code 2", async () => {
+  const worker = new WorkerUnderTest({ MEMFLOW_TASK_QUEUE: "", MEMFLOW_PORT: "eighty" });
+  expect(await worker.end()).toBe(2);
+  expect(worker.output).toContain("MEMFLOW_TASK_QUEUE is missing");
+  expect(worker.output).toContain('MEMFLOW_PORT is "eighty"');
+});
+
+test("code that can't be loaded is named, with exit code 2", async () => {
+  const worker = new WorkerUnderTest({ MEMFLOW_MODULE: path.join(folder, "nowhere") });
+  expect(await worker.end()).toBe(2);
+  expect(worker.output).toContain("nowhere");
+});
+
+test("an unreachable database is named without its password, with exit code 1", async () => {
+  const worker = new WorkerUnderTest({
+    MEMFLOW_DATABASE_URL: "postgres://someone:secret@127.0.0.1:1/nowhere",
+  });
+  expect(await worker.end()).toBe(1);
+  expect(worker.output).toContain("127.0.0.1:1");
+  expect(worker.output).not.toContain("secret");
+});
