@@ -482,6 +482,8 @@ function positionsOf(events: readonly HistoryEvent[]): ReadonlySet<number> {
 /** Whether history answers a replayed command already. */
 function isAnswered(command: Command, open: ReadonlyMap<number, unknown>, recorded: ReadonlySet<number> | undefined): boolean {
   if (command.kind === 'cancel_timer') return false;
+  // An execHook waits at the position of its hook, whose start history holds.
+  if (command.kind === 'wait') return !open.has(command.position);
   if (recorded?.has(command.position) === true) return true;
   return command.kind !== 'signal' && command.kind !== 'entity' && command.kind !== 'child' && command.kind !== 'hook' &&
     !open.has(command.position);

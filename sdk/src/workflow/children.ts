@@ -90,6 +90,7 @@ export async function execHook<Result>(options: ExecHookOptions): Promise<Result
   const start = toStart(context, 'hook', options, args);
   return await context.issue<Result>({ kind: 'hook', name: start.workflowName, signalId }, (position) => {
     context.signals.expectHook(signalId, { position, hookRunId: start.runId });
+    context.command({ kind: 'wait', position, signalId });
     return { ...start, position, awaited: true };
   });
 }
