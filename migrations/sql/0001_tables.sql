@@ -191,6 +191,9 @@ create table stray_signals (
   constraint stray_signals_pkey primary key (signal_id, stray_id)
 );
 
+-- Serves prune.
+create index stray_signals_expiring on stray_signals (expires_at);
+
 -- The memory of a run (and of its hooks). The document is the fold of the change log; the row holds the number of the
 -- last change and a snapshot of the document as of `snapshot_no`, for readers.
 create table entities (

@@ -19,7 +19,7 @@ begin
   from (
     select r.run_id
     from runs r
-    where r.run_id in (select (m ->> 'to')::uuid from json_array_elements(p_messages) m)
+    where r.run_id = any (array(select (m ->> 'to')::uuid from json_array_elements(p_messages) m))
       and r.status = 'running'
     order by r.run_id
     for no key update
@@ -142,14 +142,17 @@ begin
   return query
   with waiting as (
     select w.signal_id, w.run_id, w.position, row_number() over (partition by w.signal_id order by w.since, w.run_id, w.position) as turn
-    from waits w
-    where (w.signal_id, w.run_id, w.position) in (
-      select m ->> 'name', (m ->> 'run')::uuid, (m ->> 'position')::integer from json_array_elements(p_waits) m
-    )
+    from json_array_elements(p_waits) m
+    cross join lateral (
+      select * from waits known
+      where known.signal_id = m ->> 'name' and known.run_id = (m ->> 'run')::uuid
+        and known.position = (m ->> 'position')::integer
+      limit 1
+    ) w
   ), kept as (
     select s.signal_id, s.stray_id, s.payload, row_number() over (partition by s.signal_id order by s.stray_id) as turn
     from stray_signals s
-    where s.signal_id in (select m ->> 'name' from json_array_elements(p_waits) m) and s.expires_at > clock_timestamp()
+    where s.signal_id = any (array(select m ->> 'name' from json_array_elements(p_waits) m)) and s.expires_at > clock_timestamp()
   ), given as (
     insert into inbox (run_id, kind, name, payload)
     select waiting.run_id, 4, kept.signal_id, kept.payload
@@ -247,8 +250,7 @@ begin
 
   perform 1
   from runs r
-  where r.run_id = any (v_family)
-    or r.run_id in (select c.parent_run_id from runs c where c.run_id = any (v_family))
+  where r.run_id = any (v_family || array(select c.parent_run_id from runs c where c.run_id = any (v_family)))
   order by r.run_id
   for no key update;
 
@@ -265,7 +267,7 @@ begin
   ), before as (
     select r.run_id, r.owner, r.watchers
     from runs r
-    where r.run_id in (select family.id from family) and r.status = 'running'
+    where r.run_id = any (array(select family.id from family)) and r.status = 'running'
   ), ended as (
     update runs r
     set status = family.status, failure = family.failure::json, owner = null, ready_at = null, busy = false,

@@ -46,9 +46,11 @@ begin
   if p_extra is not null then
     perform 1
     from runs r
-    where r.run_id = any (p_run)
-      or r.run_id in (select (m ->> 'to')::uuid from json_array_elements(p_extra -> 'messages') m)
-      or r.run_id in (select (m ->> 'run')::uuid from json_array_elements(p_extra -> 'cancels') m)
+    where r.run_id = any (
+      p_run
+      || array(select (m ->> 'to')::uuid from json_array_elements(p_extra -> 'messages') m)
+      || array(select (m ->> 'run')::uuid from json_array_elements(p_extra -> 'cancels') m)
+    )
     order by r.run_id
     for no key update;
   end if;
@@ -155,12 +157,12 @@ declare
 begin
   if p_extra -> 'consumed' is not null then
     delete from inbox i using live_members(p_extra, 'consumed', 'run', p_live) c
-    where i.run_id = (c.m ->> 'run')::uuid and i.message_id = (c.m ->> 'message')::bigint;
+    where i.run_id = any (p_live) and i.run_id = (c.m ->> 'run')::uuid and i.message_id = (c.m ->> 'message')::bigint;
   end if;
 
   if p_extra -> 'activities_done' is not null then
     delete from activities a using live_members(p_extra, 'activities_done', 'run', p_live) c
-    where a.run_id = (c.m ->> 'run')::uuid and a.position = (c.m ->> 'position')::integer;
+    where a.run_id = any (p_live) and a.run_id = (c.m ->> 'run')::uuid and a.position = (c.m ->> 'position')::integer;
   end if;
 
   if p_extra -> 'activities' is not null then
@@ -177,7 +179,7 @@ begin
 
   if p_extra -> 'waits_done' is not null then
     delete from waits w using live_members(p_extra, 'waits_done', 'run', p_live) c
-    where w.signal_id = c.m ->> 'name' and w.run_id = (c.m ->> 'run')::uuid and w.position = (c.m ->> 'position')::integer;
+    where w.run_id = any (p_live) and w.signal_id = c.m ->> 'name' and w.run_id = (c.m ->> 'run')::uuid and w.position = (c.m ->> 'position')::integer;
   end if;
 
   if p_extra -> 'children' is not null then
@@ -237,7 +239,7 @@ begin
     on conflict do nothing;
     perform 1
     from entities e
-    where e.entity_id in (select (c.m ->> 'entity')::uuid from live_members(p_extra, 'entities', 'run', p_live) c)
+    where e.entity_id = any (array(select (c.m ->> 'entity')::uuid from live_members(p_extra, 'entities', 'run', p_live) c))
     order by e.entity_id
     for no key update;
     with wanted as (

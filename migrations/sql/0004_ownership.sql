@@ -17,6 +17,9 @@ set enable_mergejoin = off
 set enable_hashjoin = off
 set plan_cache_mode = force_generic_plan
 as $$
+declare
+  -- A volatile function is no condition for an index.
+  v_now timestamptz := clock_timestamp();
 begin
   return query
   with picked as (
@@ -26,7 +29,7 @@ begin
     cross join lateral (
       select r.run_id, r.priority, r.ready_at
       from runs r
-      where r.ready_at is not null and r.ready_at <= clock_timestamp()
+      where r.ready_at is not null and r.ready_at <= v_now
         and r.task_queue = p_queue and r.workflow_name = known.name and r.priority = level.priority
         and (r.busy_takeovers + r.busy::integer >= p_suspect_after) = p_alone
       order by r.ready_at
@@ -62,6 +65,8 @@ set enable_mergejoin = off
 set enable_hashjoin = off
 set plan_cache_mode = force_generic_plan
 as $$
+declare
+  v_now timestamptz := clock_timestamp();
 begin
   return query
   with picked as (
@@ -71,7 +76,7 @@ begin
     cross join lateral (
       select a.run_id, a.position, a.priority, a.due_at
       from activities a
-      where a.state = 'queued' and a.due_at <= clock_timestamp()
+      where a.state = 'queued' and a.due_at <= v_now
         and a.task_queue = p_queue and a.name = known.name and a.priority = level.priority
       order by a.due_at
       limit p_limit
@@ -108,7 +113,7 @@ begin
   insert into flushes (writer, number) values (p_worker, p_number);
   perform 1
   from runs r
-  where r.run_id in (select (m ->> 'run')::uuid from json_array_elements(p_outcomes) m)
+  where r.run_id = any (array(select (m ->> 'run')::uuid from json_array_elements(p_outcomes) m))
   order by r.run_id
   for no key update;
 
@@ -381,6 +386,7 @@ declare
   v_runs uuid[];
   v_hooks uuid[];
   v_flushes integer;
+  v_now timestamptz := clock_timestamp();
 begin
   removed := 0;
   more := false;
@@ -392,7 +398,7 @@ begin
   from (
     select r.run_id
     from runs r
-    where r.expires_at < clock_timestamp()
+    where r.expires_at < v_now
       -- A hook's events are part of its run's memory: they go with it.
       and not (r.hook and exists (select 1 from runs p where p.run_id = r.parent_run_id))
     order by r.expires_at
@@ -411,11 +417,11 @@ begin
     delete from runs r where r.run_id = any (v_runs);
   end if;
   delete from flushes f
-  where (f.writer, f.number) in (
-    select o.writer, o.number from flushes o where o.at < clock_timestamp() - interval '1 hour' order by o.at limit 20000
-  );
+  where f.ctid = any (array(
+    select o.ctid from flushes o where o.at < v_now - interval '1 hour' order by o.at limit 20000
+  ));
   get diagnostics v_flushes = row_count;
-  delete from stray_signals s where s.expires_at < clock_timestamp();
+  delete from stray_signals s where s.expires_at < v_now;
   more := removed = p_limit or v_flushes = 20000;
   return next;
 end;

@@ -3,19 +3,19 @@
 create view ready_runs as
 select r.run_id, r.task_queue, r.workflow_name, r.priority, r.ready_at
 from runs r
-where r.ready_at is not null and r.ready_at <= clock_timestamp()
+where r.ready_at is not null and r.ready_at <= statement_timestamp()
 union all
 -- Of dead incarnations, not yet released.
 select r.run_id, r.task_queue, r.workflow_name, r.priority, coalesce(r.wake_at, r.started_at)
 from workers w
 join runs r on r.owner = w.worker_id
 where w.dead_at is not null
-  and (r.busy or r.wake_at <= clock_timestamp() or exists (select 1 from inbox i where i.run_id = r.run_id));
+  and (r.busy or r.wake_at <= statement_timestamp() or exists (select 1 from inbox i where i.run_id = r.run_id));
 
 create view ready_activities as
 select a.run_id, a.position, a.task_queue, a.name, a.priority, a.due_at
 from activities a
-where a.state = 'queued' and a.due_at <= clock_timestamp()
+where a.state = 'queued' and a.due_at <= statement_timestamp()
 union all
 select a.run_id, a.position, a.task_queue, a.name, a.priority, a.due_at
 from workers w
@@ -43,7 +43,7 @@ from (
   union all
   select task_queue, 0, 0, null, min(ready_at)
   from runs
-  where ready_at is not null and ready_at > clock_timestamp() and ready_at < 'infinity'
+  where ready_at is not null and ready_at > statement_timestamp() and ready_at < 'infinity'
   group by task_queue
 ) parts
 group by task_queue;
