@@ -1,0 +1,106 @@
+/**
+ * The Postgres that everything is measured on: `DATABASE_URL`, else the embedded one with the defaults of initdb.
+ *
+ * Promises a fresh database for each workload, dropped after it, and to stop and remove only what it started.
+ */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { startEmbeddedPostgres } from "@memflow/cli/embedded-postgres";
+import pg from "pg";
+
+/** A running server. */
+export interface BenchServer {
+  /** Settings that decide the figures, by name. */
+  readonly settings: Readonly<Record<string, string>>;
+  /** Process id of the postmaster where it runs on this machine and is known. */
+  readonly postmasterPid: number | undefined;
+  /** Asks on a connection to a database that nothing is measured in. */
+  query<Row extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<Row[]>;
+  createDatabase(): Promise<BenchDatabase>;
+  close(): Promise<void>;
+}
+
+/** A fresh database. */
+export interface BenchDatabase {
+  readonly name: string;
+  readonly url: string;
+  execute(text: string): Promise<void>;
+  drop(): Promise<void>;
+}
+
+const SHOWN = [
+  "server_version",
+  "shared_buffers",
+  "fsync",
+  "synchronous_commit",
+  "max_wal_size",
+  "autovacuum",
+];
+
+export async function openServer(): Promise<BenchServer> {
+  const given = process.env["DATABASE_URL"];
+  if (given !== undefined && given !== "")
+    return await connectServer(given, undefined, () => Promise.resolve());
+  const dataDir = await mkdtemp(join(tmpdir(), "memflow-bench-"));
+  const embedded = await startEmbeddedPostgres({ dataDir });
+  return await connectServer(embedded.url, embedded.pid, async () => {
+    await embedded.stop();
+    await rm(dataDir, { recursive: true, force: true });
+  });
+}
+
+async function connectServer(
+  url: string,
+  postmasterPid: number | undefined,
+  stop: () => Promise<void>,
+): Promise<BenchServer> {
+  const client = new pg.Client({ connectionString: url, application_name: "memflow-bench" });
+  await client.connect();
+  const { rows } = await client.query<{ name: string; value: string }>(
+    "select name, current_setting(name) as value from unnest($1::text[]) as shown(name)",
+    [SHOWN],
+  );
+  let number = 0;
+  return {
+    settings: Object.fromEntries(rows.map(({ name, value }) => [name, value])),
+    postmasterPid,
+    query: async (text, values = []) => (await client.query(text, [...values])).rows,
+    createDatabase: async () => {
+      const name = `memflow_bench_${process.pid}_${(number += 1)}`;
+      await client.query(`create database ${name}`);
+      return benchDatabase({ client, url, name });
+    },
+    close: async () => {
+      await client.end();
+      await stop();
+    },
+  };
+}
+
+function benchDatabase(options: {
+  readonly client: pg.Client;
+  readonly url: string;
+  readonly name: string;
+}): BenchDatabase {
+  const { client, name } = options;
+  const target = new URL(options.url);
+  target.pathname = `/${name}`;
+  const url = target.href;
+  return {
+    name,
+    url,
+    execute: async (text) => {
+      const own = new pg.Client({ connectionString: url });
+      await own.connect();
+      try {
+        await own.query(text);
+      } finally {
+        await own.end();
+      }
+    },
+    drop: async () => {
+      await client.query(`drop database ${name} with (force)`);
+    },
+  };
+}
