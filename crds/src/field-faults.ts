@@ -28,7 +28,7 @@ export function faultsOf(issues: readonly Issue[], document: unknown): FieldFaul
 }
 
 /** Writes a path as in kubectl's messages: `spec.workers.env[2].name`. */
-export function formatPath(path: FieldPath): string {
+function formatPath(path: FieldPath): string {
   return path
     .map((step, index) => {
       if (typeof step === "number") return `[${step}]`;

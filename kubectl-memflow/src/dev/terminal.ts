@@ -32,11 +32,13 @@ export function makeTerminal(
   output: Output,
   environment: Readonly<Record<string, string | undefined>>,
 ): Terminal {
+  // A terminal that does not know its width says 0.
+  const columns = output.columns === undefined || output.columns === 0 ? COLUMNS_DEFAULT : output.columns;
   const coloured = output.isTTY === true && (environment["NO_COLOR"] ?? "") === "";
   return {
     line: (text = "") => void output.write(`${text}\n`),
     paint: (tone, text) =>
       coloured && tone !== "plain" ? styleText(LOOKS[tone], text, { validateStream: false }) : text,
-    columns: Math.min(COLUMNS_MAX, output.columns ?? COLUMNS_DEFAULT),
+    columns: Math.min(COLUMNS_MAX, columns),
   };
 }
