@@ -6,6 +6,7 @@
  */
 import { getCallSites, promisify } from "node:util";
 import { currentRun, inUserCode } from "./guard-hooks.ts";
+import { runOutsideGuards } from "./outside-runs.ts";
 
 /** Any function of a built-in module, before or after it is guarded. */
 export type BuiltIn = (this: unknown, ...values: unknown[]) => unknown;
@@ -86,8 +87,10 @@ function refusing(original: BuiltIn, name: string, refusal: Refusal): BuiltIn {
   const call = refusal.ownerName === "" ? name : `${refusal.ownerName}.${name}`;
   const refused = function refusedInRuns(this: unknown, ...values: unknown[]): unknown {
     const run = currentRun();
-    if (run !== undefined && refusal.isHarmless?.(values) !== true && !isCalledByModuleLoader()) {
-      throw run.violation(call);
+    if (run !== undefined && refusal.isHarmless?.(values) !== true) {
+      if (!isCalledByModuleLoader()) throw run.violation(call);
+      // Outside, since the call may in turn make others that are refused, as readFileSync calls openSync.
+      return runOutsideGuards(() => Reflect.apply(original, this, values));
     }
     if (new.target === undefined) return Reflect.apply(original, this, values);
     // A subclass keeps its own prototype; `new Guarded()` itself makes what the original would.

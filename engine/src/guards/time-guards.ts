@@ -85,7 +85,7 @@ function secondsAndNanoseconds(nowMs: number, earlier: unknown): [number, number
 /** The part of the Temporal proposal that is used here; Node has it from version 26 on. */
 interface TemporalGlobal {
   readonly Instant: { fromEpochMilliseconds(epochMs: number): TemporalInstant };
-  readonly Now: { timeZoneId(): string };
+  readonly Now: object;
 }
 
 interface TemporalInstant {
@@ -96,6 +96,11 @@ interface TemporalZonedDateTime {
   toPlainDateTime(): unknown;
   toPlainDate(): unknown;
   toPlainTime(): unknown;
+}
+
+/** A process has one time zone for all its life, which a fleet has to share. */
+function localTimeZone(): string {
+  return new Intl.DateTimeFormat().resolvedOptions().timeZone;
 }
 
 function guardTemporal(): void {
@@ -120,7 +125,7 @@ function guardTemporal(): void {
       return function viewOfNow(this: unknown, ...values: unknown[]): unknown {
         const run = currentRun();
         if (run === undefined) return Reflect.apply(original, this, values);
-        return view(instant(run.nowMs()).toZonedDateTimeISO(values[0] ?? temporal.Now.timeZoneId()));
+        return view(instant(run.nowMs()).toZonedDateTimeISO(values[0] ?? localTimeZone()));
       };
     });
   }
