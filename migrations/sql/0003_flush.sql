@@ -11,7 +11,8 @@
 --   children {by, no, at, position, run, ...as insert_runs}; activities {run, position, attempt, state, due_ms, task_queue,
 --   name, args, policy, failure, priority}; activities_done {run, position}; waits {run, position, name};
 --   waits_done {run, position, name}; entities {run, no, at, position, kind, name, payload, entity};
---   snapshots {run, entity, no, document}; cancels {by, run, status, failure}; releases {run, ready, problem}.
+--   snapshots {run, entity, no, document}; cancels {by, run, status, failure}; releases {run, ready, problem};
+--   ended {run} (rows of attempts or waits may stand that end with it).
 --
 -- The reply (null when there is nothing to say) is kept with the flush's id, for a retry after a lost acknowledgement:
 --   {lost: [run], watch: {channel: [run]}, extra: the reply of flush_extra}.
@@ -160,11 +161,6 @@ begin
     where i.run_id = any (p_live) and i.run_id = (c.m ->> 'run')::uuid and i.message_id = (c.m ->> 'message')::bigint;
   end if;
 
-  if p_extra -> 'activities_done' is not null then
-    delete from activities a using live_members(p_extra, 'activities_done', 'run', p_live) c
-    where a.run_id = any (p_live) and a.run_id = (c.m ->> 'run')::uuid and a.position = (c.m ->> 'position')::integer;
-  end if;
-
   if p_extra -> 'activities' is not null then
     insert into activities (run_id, position, attempt, state, due_at, priority, task_queue, name, args, policy, failure)
     select (c.m ->> 'run')::uuid, (c.m ->> 'position')::integer, (c.m ->> 'attempt')::integer, c.m ->> 'state',
@@ -175,6 +171,12 @@ begin
     on conflict (run_id, position) do update
     set attempt = excluded.attempt, state = excluded.state, due_at = excluded.due_at, owner = null,
       failure = excluded.failure;
+  end if;
+
+  -- After the rows that are written: an attempt may fail and its next one succeed between two flushes.
+  if p_extra -> 'activities_done' is not null then
+    delete from activities a using live_members(p_extra, 'activities_done', 'run', p_live) c
+    where a.run_id = any (p_live) and a.run_id = (c.m ->> 'run')::uuid and a.position = (c.m ->> 'position')::integer;
   end if;
 
   if p_extra -> 'waits_done' is not null then

@@ -222,6 +222,7 @@ export const STRAY_SIGNAL_MS: number = 24 * 60 * 60 * 1000;
 function addEnd(contribution: RunContribution, add: (part: string, member: Member) => void): void {
   const { run, end } = contribution;
   if (end === undefined) return;
+  if (run.rowsOutside || run.waitRows.size > 0) add('ended', object({ run: run.id }));
   const { parentRunId, parentPosition } = run.facts;
   if (parentRunId !== null && parentPosition !== null) {
     const completed = end.status === 'completed';

@@ -114,6 +114,8 @@ export class OwnedRun {
   readonly timers: Map<number, number> = new Map();
   writes: ActivityWrite[] = [];
   activitiesDone: number[] = [];
+  /** Rows of attempts or waits may stand that its end must remove. */
+  rowsOutside: boolean;
   /** Wait rows that stand. */
   readonly waitRows: Map<number, string> = new Map();
   /** Waits without a row yet. */
@@ -168,6 +170,8 @@ export class OwnedRun {
     this.lane = options.lane;
     this.suspect = options.suspect;
     this.eventCount = options.eventCount;
+    // Earlier owners may have left some.
+    this.rowsOutside = options.epoch > 1;
     this.lastEventMs = options.facts.startedMs;
   }
 

@@ -328,6 +328,7 @@ export class RunDriver {
     how: { readonly state: 'queued' | 'local'; readonly dueInMs: number; readonly thenStart: boolean },
   ): void {
     const { command } = activity;
+    run.rowsOutside = true;
     run.writes.push({
       position: command.position,
       attempt: activity.attempt,

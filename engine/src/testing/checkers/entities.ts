@@ -1,0 +1,58 @@
+/**
+ * I8: an entity equals the fold of its change log; no change is lost, and no number is given twice or left out.
+ */
+import { isDeepStrictEqual } from "node:util";
+import { EMPTY_ENTITY, foldChange } from "../../core/entity-fold.ts";
+import type { EntityChange } from "../../core/entity-fold.ts";
+import { EVENT_KIND } from "../../core/events.ts";
+import type { Json } from "../../core/json.ts";
+import type { StoreSnapshot } from "../store-snapshot.ts";
+
+interface EntityRow {
+  entity_id: string;
+  last_no: string;
+  snapshot_no: string;
+  snapshot: Json;
+}
+
+interface ChangeRow {
+  entity_id: string;
+  entity_no: string;
+  payload: EntityChange;
+}
+
+const ENTITIES = `select entity_id, last_no, snapshot_no, snapshot from :schema.entities`;
+const CHANGES = `
+  select e.entity_id, e.entity_no, e.payload from :schema.events e where e.kind = $1 order by e.entity_id, e.entity_no`;
+
+/** Finds logs with a gap or without an entity, and snapshots that are not the fold of their log. */
+export async function checkEntities(snapshot: StoreSnapshot): Promise<string[]> {
+  const entities = await snapshot.rows<EntityRow>(ENTITIES);
+  const changes = await snapshot.rows<ChangeRow>(CHANGES, [EVENT_KIND.entityChanged]);
+  const logs = Map.groupBy(changes, (row) => row.entity_id);
+  const known = new Set(entities.map((row) => row.entity_id));
+  const orphans = [...logs.keys()].filter((id) => !known.has(id));
+  return [
+    ...orphans.map((id) => `I8: entity "${id}" has changes and no row`),
+    ...entities.flatMap((row) => checkLog(row, logs.get(row.entity_id) ?? [])),
+  ];
+}
+
+function checkLog(entity: EntityRow, log: readonly ChangeRow[]): string[] {
+  const findings: string[] = [];
+  const { entity_id: id, last_no: lastNo, snapshot_no: snapshotNo } = entity;
+  if (log.length !== Number(lastNo))
+    findings.push(`I8: entity "${id}" counts ${lastNo} changes, its log has ${log.length}`);
+  let document: Json = EMPTY_ENTITY;
+  let stored: Json = EMPTY_ENTITY;
+  for (const [index, { entity_no: entityNo, payload }] of log.entries()) {
+    if (Number(entityNo) !== index + 1)
+      findings.push(`I8: entity "${id}" has change ${entityNo} in place ${index + 1}`);
+    document = foldChange(document, payload).document;
+    if (entityNo === snapshotNo) stored = document;
+  }
+  if (!isDeepStrictEqual(stored, entity.snapshot) && snapshotNo !== "0") {
+    findings.push(`I8: the snapshot of entity "${id}" as of ${snapshotNo} is not the fold of its log`);
+  }
+  return findings;
+}
