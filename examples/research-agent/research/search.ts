@@ -35,6 +35,9 @@ const INDEX_CHUNK_SIZE = 500;
 /** A sentence counts when it shares this many of the question's terms (or all, if the question has fewer). */
 const SHARED_TERM_MIN = 2;
 
+/** What scores below this share of the best match shares little more than common words with the question. */
+const BEST_SCORE_SHARE_MIN = 0.25;
+
 /** Finds the sentences that answer to a question; equal sentences count once, where they stand first. */
 export async function searchSentences(
   sentences: readonly PlacedSentence[],
@@ -59,7 +62,9 @@ async function rankSentences(
     // "determin" of "deterministic" finds "determinism"; short words would find too much.
     prefix: (term) => term.length > 3,
   });
+  const scoreMin = (hits[0]?.score ?? 0) * BEST_SCORE_SHARE_MIN;
   return hits
+    .filter(({ score }) => score >= scoreMin)
     .flatMap((hit) => {
       const sentence = sentences[Number(hit.id)];
       const shared = [...new Set(hit.queryTerms)].map((term) => terms.get(term) ?? term);

@@ -27,6 +27,13 @@ test("a quote keeps the markup that the text drops", () => {
   expect(sentence?.quote).toBe("A **run** keeps its [memory](docs/a.md#b) in `jsonb`, *always*.");
 });
 
+test("markup at either end of a sentence is part of its quote", () => {
+  expect(extractSentences("**Bold words stand here.** `Worker.create` runs it [now](a.md).")).toMatchObject([
+    { text: "Bold words stand here.", quote: "**Bold words stand here.**" },
+    { text: "Worker.create runs it now.", quote: "`Worker.create` runs it [now](a.md)." },
+  ]);
+});
+
 test("names with underscores and types with angle brackets stay whole", () => {
   expect(textsOf("The keys `__proto__` and max_wal_size give a Promise<void> here.")).toEqual([
     "The keys __proto__ and max_wal_size give a Promise<void> here.",
@@ -83,7 +90,7 @@ test("an abbreviation does not end a sentence", () => {
 });
 
 test("every quote stands at its line, whatever the document", () => {
-  const line = fc.stringMatching(/^(?:[-#>|] )?[a-z*_`.\[\]() ]{0,60}$/);
+  const line = fc.stringMatching(/^(?:[-#>|] )?[a-z*_`.[\]() ]{0,60}$/);
   fc.assert(
     fc.property(fc.array(line, { maxLength: 12 }), (lines) => {
       const document = lines.join("\n");

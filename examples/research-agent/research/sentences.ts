@@ -110,13 +110,14 @@ function splitSentences(block: Block): readonly Sentence[] {
   const { text, origins } = plainText(block.source);
   const sentences: Sentence[] = [];
   for (const { start, end } of sentenceRanges(text)) {
-    const first = origins[start];
-    const last = origins[end - 1];
-    if (first === undefined || last === undefined) continue;
+    // From the character before the first word to the one after the last: markup around the sentence is part of its quote.
+    const before = (origins[start - 1] ?? -1) + 1;
+    const quoted = block.source.slice(before, origins[end] ?? block.source.length);
+    const leadingBlanks = quoted.length - quoted.trimStart().length;
     sentences.push({
       text: text.slice(start, end).replaceAll(/\s+/g, " "),
-      quote: block.source.slice(first, last + 1).replaceAll(/\s+/g, " "),
-      line: block.line + countLineBreaks(block.source.slice(0, first)),
+      quote: quoted.trim().replaceAll(/\s+/g, " "),
+      line: block.line + countLineBreaks(block.source.slice(0, before + leadingBlanks)),
       heading: block.heading,
     });
   }
