@@ -31,6 +31,7 @@ export { currentActivity } from './worker/activity-executor.ts';
 export type { ActivityInfo } from './worker/activity-executor.ts';
 export { activityRegistry } from './worker/activity-registry.ts';
 export type { ActivityFunction } from './worker/activity-registry.ts';
+export { retireProcesses } from './worker/retire-processes.ts';
 export { EngineWorker } from './worker/worker.ts';
 export type { WorkerStatus } from './worker/worker.ts';
 export type { WorkerLog, WorkerOptions } from './worker/worker-options.ts';

@@ -28,6 +28,9 @@ const TEXTS = {
   handOver: `select * from :schema.hand_over($1, $2)`,
   releaseUnknown: `select :schema.release_unknown($1, $2, $3, $4)`,
   retireWorker: `update :schema.workers set dead_at = clock_timestamp() where worker_id = $1 and dead_at is null`,
+  retireProcesses: `
+    update :schema.workers set dead_at = clock_timestamp()
+    where dead_at is null and host = $1 and (serves ->> 'processId')::integer = any ($2::integer[])`,
   prune: `select * from :schema.prune($1)`,
   loadEvents: `
     select run_id, event_no, kind, position, extract(epoch from at)::double precision * 1000 as at_ms, name,

@@ -6,7 +6,7 @@
  */
 import { rm } from "node:fs/promises";
 import path from "node:path";
-import { provision, resolveConnection } from "@memflow/engine";
+import { provision, resolveConnection, retireProcesses } from "@memflow/engine";
 import { CommandError, EXIT_CODES } from "../exit-codes.ts";
 import { EmbeddedPostgresError, startEmbeddedPostgres } from "./embedded-postgres.ts";
 import type { EmbeddedPostgres } from "./embedded-postgres.ts";
@@ -69,6 +69,17 @@ export async function removeEmbedded(dataDir: string): Promise<void> {
 export async function provisionSchemas(url: string, schemas: readonly string[]): Promise<void> {
   const source = await environmental(Promise.resolve().then(() => resolveConnection(url, "DATABASE_URL")));
   for (const schema of schemas) await environmental(provision(source, schema));
+}
+
+/** Makes ready at once what workers held that are known to be gone; else it would wait until their silence proves it. */
+export async function releaseRunsOf(
+  gonePids: readonly number[],
+  url: string,
+  schemas: readonly string[],
+): Promise<void> {
+  const source = resolveConnection(url, "DATABASE_URL");
+  for (const schema of schemas)
+    await environmental(retireProcesses({ source, schema, processIds: gonePids }));
 }
 
 async function openEmbedded(wish: DatabaseWish): Promise<DevDatabase> {

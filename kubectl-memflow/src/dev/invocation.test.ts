@@ -25,6 +25,11 @@ test("--fresh is not repeated: it would forget what is to be resumed", () => {
   expect(describeInvocation(["dev", "-f", "app", "--fresh"], {}).command).toBe("memflow dev -f app");
 });
 
+test("a suggestion replaces what the call said about the run", () => {
+  const args = ["dev", "-f", "app", "--input", "{}", "--once", "--corpus", "docs"];
+  expect(describeInvocation(args, {}).commandWithOptions).toBe("memflow dev -f app --once ");
+});
+
 test("a script of another name keeps its name", () => {
   const environment = { npm_lifecycle_event: "agent", npm_lifecycle_script: "memflow dev -f agent" };
   expect(describeInvocation(["dev", "-f", "agent", "--once"], environment).command).toBe(

@@ -7,6 +7,8 @@ import type { Invocation } from "./dev-screen.ts";
 
 /** Not part of resuming: it would forget what is to be resumed. */
 const NEVER_REPEATED = "--fresh";
+/** What a suggestion replaces, each with its value. */
+const REPLACED_OPTIONS = ["--input", "--corpus", "--workflow"];
 
 /**
  * Describes the call.
@@ -22,8 +24,9 @@ export function describeInvocation(
   const scriptText = environment["npm_lifecycle_script"] ?? "";
   const givenByScript = countTail(scriptText.split(/\s+/u), args);
   if (script === undefined || givenByScript === 0) {
-    const called = ["memflow", ...args.filter((arg) => arg !== NEVER_REPEATED)].map(quote).join(" ");
-    return { command: called, commandWithOptions: `${called} ` };
+    const repeated = ["memflow", ...args.filter((arg) => arg !== NEVER_REPEATED)];
+    const bare = repeated.filter((arg, index) => !isReplaced(arg) && !isReplaced(repeated[index - 1]));
+    return { command: repeated.map(quote).join(" "), commandWithOptions: `${bare.map(quote).join(" ")} ` };
   }
   const call = script === "start" ? "npm start" : `npm run ${script}`;
   const added = args.slice(givenByScript).filter((arg) => arg !== NEVER_REPEATED);
@@ -31,6 +34,10 @@ export function describeInvocation(
     command: added.length === 0 ? call : `${call} -- ${added.map(quote).join(" ")}`,
     commandWithOptions: `${call} -- `,
   };
+}
+
+function isReplaced(arg: string | undefined): boolean {
+  return arg !== undefined && REPLACED_OPTIONS.includes(arg);
 }
 
 /** How many of the arguments, from the first, stand in the script itself. */

@@ -40,9 +40,9 @@ async function startProcess(hears: "hears" | "deaf"): Promise<{ pid: number; exi
 test("a worker that was written down and still runs is ended", async () => {
   const worker = await startProcess("hears");
   await new WorkerRegister(folder).add(worker.pid);
-  expect(await new WorkerRegister(folder).endOrphans()).toBe(1);
+  expect(await new WorkerRegister(folder).endOrphans()).toEqual({ endedCount: 1, gonePids: [worker.pid] });
   expect(await worker.exited).toEqual([null, "SIGTERM"]);
-  expect(await new WorkerRegister(folder).endOrphans()).toBe(0);
+  expect(await new WorkerRegister(folder).endOrphans()).toEqual({ endedCount: 0, gonePids: [worker.pid] });
 });
 
 test("a worker that does not hear, or was stopped, is killed", async () => {
@@ -50,7 +50,7 @@ test("a worker that does not hear, or was stopped, is killed", async () => {
   const register = new WorkerRegister(folder);
   await Promise.all([register.add(deaf.pid), register.add(stopped.pid)]);
   process.kill(stopped.pid, "SIGSTOP");
-  expect(await new WorkerRegister(folder).endOrphans()).toBe(2);
+  expect((await new WorkerRegister(folder).endOrphans()).endedCount).toBe(2);
   expect(await deaf.exited).toEqual([null, "SIGKILL"]);
   expect(await stopped.exited).toEqual([null, "SIGKILL"]);
 });
@@ -60,7 +60,7 @@ test("a process with the number of a dead worker is left alone", async () => {
   const identity = await identifyProcess(stranger.pid);
   const entry = { pid: stranger.pid, startedAt: `${identity?.startedAt ?? ""}0` };
   await writeFile(path.join(folder, "workers.json"), JSON.stringify([entry, { pid: "x" }, null]));
-  expect(await new WorkerRegister(folder).endOrphans()).toBe(0);
+  expect((await new WorkerRegister(folder).endOrphans()).endedCount).toBe(0);
   expect(await identifyProcess(stranger.pid)).toEqual(identity);
 });
 

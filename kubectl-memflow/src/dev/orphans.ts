@@ -4,7 +4,7 @@
  * Promises to end only processes that this folder started: a number counts only together with the time at which its
  * process began. They first get the chance to hand their runs over.
  */
-import { readFile, rename, rm, writeFile } from "node:fs/promises";
+import { readFile, rename, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { setTimeout as delay } from "node:timers/promises";
 import { identifyProcess, isSameProcess } from "./process-identity.ts";
@@ -12,6 +12,14 @@ import type { ProcessIdentity } from "./process-identity.ts";
 
 const ORPHAN_GRACE_MS = 3_000;
 const POLL_MS = 50;
+
+/** What an earlier start left behind. */
+export interface Orphans {
+  /** Workers that still ran. */
+  readonly endedCount: number;
+  /** Process ids of all workers that were running when the earlier start ended; none of them runs any more. */
+  readonly gonePids: readonly number[];
+}
 
 /** The list of a data folder's workers, kept in `workers.json`. */
 export class WorkerRegister {
@@ -23,15 +31,13 @@ export class WorkerRegister {
     this.#file = path.join(dataDir, "workers.json");
   }
 
-  /** Ends the workers that an earlier start left behind; returns how many there were. */
-  async endOrphans(): Promise<number> {
+  /** Ends the workers that an earlier start left behind, and says which of them are gone now. */
+  async endOrphans(): Promise<Orphans> {
+    const known = await readIdentities(this.#file);
     const orphans: ProcessIdentity[] = [];
-    for (const identity of await readIdentities(this.#file)) {
-      if (await isSameProcess(identity)) orphans.push(identity);
-    }
+    for (const identity of known) if (await isSameProcess(identity)) orphans.push(identity);
     await Promise.all(orphans.map(endProcess));
-    await rm(this.#file, { force: true });
-    return orphans.length;
+    return { endedCount: orphans.length, gonePids: known.map(({ pid }) => pid) };
   }
 
   /** Writes a worker down. */

@@ -7,7 +7,7 @@
 import { mkdir, writeFile } from "node:fs/promises";
 import path from "node:path";
 import { CommandError, EXIT_CODES } from "../exit-codes.ts";
-import { openDatabase, provisionSchemas, removeEmbedded } from "./database.ts";
+import { openDatabase, provisionSchemas, releaseRunsOf, removeEmbedded } from "./database.ts";
 import type { DevDatabase } from "./database.ts";
 import { makeDevPlan } from "./dev-plan.ts";
 import type { DevPlan, RunWish } from "./dev-plan.ts";
@@ -89,12 +89,12 @@ class DevSession {
   async #host(database: DevDatabase): Promise<number> {
     const { unless, asked } = this.#interruption;
     const register = new WorkerRegister(this.#dataDir);
-    const orphanCount = await register.endOrphans();
-    if (orphanCount > 0)
-      this.#screen.notice(`ended ${orphanCount} workers that an earlier start left behind`);
+    const { endedCount, gonePids } = await register.endOrphans();
+    if (endedCount > 0) this.#screen.notice(`ended ${endedCount} workers that an earlier start left behind`);
     await unless(provisionSchemas(database.url, this.#plan.schemas));
+    await unless(releaseRunsOf(gonePids, database.url, this.#plan.schemas));
     this.#screen.database(database.description, this.#plan.schemas);
-    const pool = this.#makePool(database.url, register);
+    const pool = this.#makePool(database, register);
     this.#pool = pool;
     try {
       this.#assertServed(await unless(pool.start()));
@@ -159,7 +159,7 @@ class DevSession {
     });
   }
 
-  #makePool(databaseUrl: string, register: WorkerRegister): WorkerPool {
+  #makePool(database: DevDatabase, register: WorkerRegister): WorkerPool {
     for (const { taskQueue, inheritedVariables } of this.#plan.queues) {
       const missing = inheritedVariables.filter((name) => process.env[name] === undefined);
       if (missing.length === 0) continue;
@@ -169,8 +169,9 @@ class DevSession {
     }
     return new WorkerPool({
       queues: this.#plan.queues,
-      databaseUrl,
+      databaseUrl: database.url,
       register,
+      onDeath: (pid) => releaseRunsOf([pid], database.url, this.#plan.schemas),
       onLine: (worker, line) => this.#screen.worker(worker, line),
       onNotice: (notice) => this.#screen.notice(notice),
     });

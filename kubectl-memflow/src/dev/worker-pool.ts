@@ -18,6 +18,8 @@ export interface WorkerPoolOptions {
   readonly register: WorkerRegister;
   /** Hears what a worker prints. */
   readonly onLine: (worker: string, line: string) => void;
+  /** Gives up what a worker held that died unasked. */
+  readonly onDeath: (pid: number) => Promise<void>;
   /** Hears that a worker died and when it is replaced. */
   readonly onNotice: (notice: string) => void;
 }
@@ -138,8 +140,19 @@ export class WorkerPool {
     }
     const exit = await worker.exited;
     slot.worker = undefined;
+    if (!this.#stopping.signal.aborted) await this.#release(slot, worker.pid);
     await this.#options.register.remove(worker.pid);
     return exit;
+  }
+
+  /** The database may be gone too; then the dead worker's silence proves its death, only later. */
+  async #release(slot: WorkerSlot, pid: number): Promise<void> {
+    try {
+      await this.#options.onDeath(pid);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#options.onNotice(`what worker ${slot.name} held is taken over later: ${reason}`);
+    }
   }
 
   #giveUpIfHopeless(slot: WorkerSlot, exit: WorkerExit, deaths: number): void {
