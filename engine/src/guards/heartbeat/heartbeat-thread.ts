@@ -12,6 +12,7 @@ import { LoopWatch } from "./loop-watch.ts";
 import type { CodeOwner } from "./main-loop-board.ts";
 import { MainLoopBoard } from "./main-loop-board.ts";
 import { abortMainThread, probeMainThread } from "./owner-probe.ts";
+import { sharedClockMs } from "./thread-protocol.ts";
 import type { BlockedLoop, PasswordMessage, ThreadData, ThreadMessage } from "./thread-protocol.ts";
 
 const BEAT_DEADLINE_MS = 4_000;
@@ -51,7 +52,7 @@ async function beat(): Promise<void> {
   beating = true;
   try {
     const startedMs = performance.now();
-    const localMs = Date.now();
+    const localMs = data.clockOriginMs + sharedClockMs();
     const values = [data.workerId, Math.round(watch.blockedMs)];
     const { rows } = await connection.query(data.beatSql, values, BEAT_DEADLINE_MS);
     const [row] = rows as { readonly alive: unknown; readonly database_ms: unknown }[];
@@ -81,12 +82,13 @@ async function look(): Promise<void> {
   if (verdict === "kill") await endProcess();
 }
 
-/** The main thread's own answer first: the board does not know what an await leads to. */
+/** The main thread's own answer counts first: what was entered is read before it, since the loop may go on meanwhile. */
 async function inspectLoop(): Promise<BlockedLoop> {
+  const entered = board.owner;
   const probe = await probeMainThread(data.workerId, PROBE_DEADLINE_MS);
   return {
     blockedMs: Math.round(watch.blockedMs),
-    owner: probe?.owner ?? board.owner,
+    owner: probe?.owner ?? entered,
     stack: probe?.stack ?? "",
   };
 }

@@ -13,6 +13,7 @@ import type { CodeOwner } from "./main-loop-board.ts";
 import { MainLoopBoard } from "./main-loop-board.ts";
 import { loadInspector, offerProbe } from "./owner-probe.ts";
 import { toThreadConnection } from "./thread-connection.ts";
+import { sharedClockMs } from "./thread-protocol.ts";
 import type {
   Beat,
   BlockedLoop,
@@ -107,11 +108,14 @@ class ThreadedHeartbeat implements Heartbeat {
       killMs,
       board: this.#board.buffer,
       connection: config,
+      clockOriginMs: performance.timeOrigin + performance.now() - sharedClockMs(),
       asksPassword: askPassword !== undefined,
     });
     this.#thread.on("message", (message: ThreadMessage) => this.#hear(message));
     this.#thread.once("error", (error: Error) => this.#fail(error));
-    this.#thread.once("exit", () => this.#fail(new Error("the heartbeat thread has ended")));
+    this.#thread.once("exit", (code) => {
+      this.#fail(new Error(`the heartbeat thread has ended with exit code ${code}`));
+    });
     this.#thread.unref();
     this.#turns = setInterval(() => this.touch(), Math.ceil(reportMs / TURNS_PER_REPORT));
     this.#turns.unref();

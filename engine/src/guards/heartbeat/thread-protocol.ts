@@ -4,6 +4,8 @@
 import type pg from "pg";
 import type { CodeOwner } from "./main-loop-board.ts";
 
+const NANOSECONDS_PER_MS = 1_000_000;
+
 /** What the thread is started with; all of it can be cloned. */
 export interface ThreadData {
   readonly workerId: string;
@@ -16,13 +18,20 @@ export interface ThreadData {
   readonly beatMs: number;
   readonly reportMs: number;
   readonly killMs: number;
+  /** What the main thread's `performance` clock shows when `process.hrtime`, which all threads share, shows zero. */
+  readonly clockOriginMs: number;
+}
+
+/** The clock that all threads of a process share, in milliseconds; it knows no jumps. */
+export function sharedClockMs(): number {
+  return Number(process.hrtime.bigint()) / NANOSECONDS_PER_MS;
 }
 
 /** One beat that the database has answered. */
 export interface Beat {
   /** False once the database holds this worker for dead; it then drops everything. */
   readonly alive: boolean;
-  /** The database's clock minus this machine's, in milliseconds. */
+  /** The database's clock minus the main thread's `performance.timeOrigin + performance.now()`, in milliseconds. */
   readonly offsetMs: number;
   readonly roundTripMs: number;
 }
