@@ -99,6 +99,14 @@ async function openEmbedded(wish: DatabaseWish): Promise<DevDatabase> {
 }
 
 async function openGiven(wish: DatabaseWish, url: string): Promise<DevDatabase> {
+  if (!/^postgres(ql)?:\/\//u.test(url) || !URL.canParse(url)) {
+    // The value may hold a password in any place, so nothing of it is shown.
+    const form = "postgres://user:password@host:port/database";
+    throw new CommandError(
+      EXIT_CODES.environment,
+      `DATABASE_URL is no connection string: write it as "${form}"`,
+    );
+  }
   await provisionSchemas(url, wish.schemas);
   const supervision = await environmental(supervise(url, `memflow:dev:${wish.schemas.join(",")}`));
   return {

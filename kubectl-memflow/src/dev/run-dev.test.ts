@@ -191,4 +191,8 @@ test("a database that is not there is named without its password", async () => {
   expect(await dev.end()).toBe(3);
   expect(dev.output).toContain("127.0.0.1:1");
   expect(dev.output).not.toContain("secret");
+  const malformed = start(["--once"], { DATABASE_URL: "host=127.0.0.1 password=secret" });
+  expect(await malformed.end()).toBe(3);
+  expect(malformed.output).toContain("DATABASE_URL is no connection string");
+  expect(malformed.output).not.toContain("secret");
 });
