@@ -15,7 +15,7 @@
  *   context. (Node 22: the context in which the promise was made.)
  * - `onHandled`: none at all. Who took the rejection must know the promise again.
  * - `onUncaught`: the context of the callback that threw: timers, immediates, nextTick, microtasks, sockets, file
- *   callbacks and emitters. (Node 22: none for `queueMicrotask`.)
+ *   callbacks and emitters. (Node 22: none for `queueMicrotask`, so there it is given one here.)
  */
 import { processWide } from "./process-wide.ts";
 
@@ -41,6 +41,9 @@ export interface RejectionHooks {
   onUncaught(error: unknown): boolean;
 }
 
+/** Since this version async contexts travel with V8's own jobs. */
+const CONTEXT_FRAME_NODE_MAJOR = 24;
+
 type Emit = (event: string | symbol, ...values: unknown[]) => boolean;
 
 interface RejectionRegistry {
@@ -64,6 +67,7 @@ export function installRejectionHandlers(hooks: RejectionHooks): () => void {
   if (!registry.installed) {
     registry.installed = true;
     interceptProcessEvents();
+    if (Number.parseInt(process.versions.node, 10) < CONTEXT_FRAME_NODE_MAJOR) passMicrotaskErrorsOn();
   }
   return () => {
     const index = registry.hooks.indexOf(hooks);
@@ -77,6 +81,24 @@ function interceptProcessEvents(): void {
   const emit = target.emit;
   target.emit = function emitUnlessTaken(this: unknown, event, ...values) {
     return isTaken(event, values) || Reflect.apply(emit, this, [event, ...values]);
+  };
+}
+
+/** What a nextTick callback throws is told in its context on every Node. */
+function passMicrotaskErrorsOn(): void {
+  const native = globalThis.queueMicrotask;
+  globalThis.queueMicrotask = function queueMicrotask(callback) {
+    // A callback that is no function: Node's own error is the best one.
+    if (typeof callback !== "function") return native(callback);
+    return native(() => {
+      try {
+        callback();
+      } catch (error) {
+        process.nextTick(() => {
+          throw error;
+        });
+      }
+    });
   };
 }
 
