@@ -8,12 +8,15 @@ import { networkInterfaces, tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
 import pg from "pg";
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { EmbeddedPostgresError, startEmbeddedPostgres } from "./embedded-postgres.ts";
 import type { EmbeddedPostgres, EmbeddedPostgresOptions } from "./embedded-postgres.ts";
 import { locateBinaries } from "./postgres/binaries.ts";
 import { resolveCluster, dataFolderAt } from "./postgres/data-folder.ts";
 import { isSameProcess, identifyProcess } from "./process-identity.ts";
+
+/** Each test starts several processes and databases; a busy machine takes its time. */
+vi.setConfig({ testTimeout: 180_000 });
 
 const cleanups: (() => Promise<unknown>)[] = [];
 

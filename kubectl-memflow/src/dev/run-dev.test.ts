@@ -3,9 +3,12 @@ import { chmod, mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import pg from "pg";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { DevProcess, LEDGER_APP, readLedger, survivorsOf } from "./testing/dev-process.ts";
 import type { DevPlace } from "./testing/dev-process.ts";
+
+/** Each test starts several processes and databases; a busy machine takes its time. */
+vi.setConfig({ testTimeout: 180_000 });
 
 const SLOW = JSON.stringify({ stepCount: 8, paceMs: 150 });
 const TAKEN = [1, 2, 3, 4, 5, 6, 7, 8];
