@@ -49,10 +49,13 @@ const TEXTS = {
     ) i
     order by i.run_id, i.message_id`,
   loadActivities: `
-    select run_id, position, attempt, state, extract(epoch from due_at)::double precision * 1000 as due_ms,
-      failure::text as failure
+    select run_id, position, attempt, state, extract(epoch from due_at)::double precision * 1000 as due_ms
     from :schema.activities
-    where run_id = any ($1)`,
+    where run_id = any ($1)
+    union all
+    select run_id, position, 0, 'answered', 0
+    from :schema.inbox
+    where run_id = any ($1) and kind in (1, 2)`,
   loadWaits: `select run_id, signal_id, position from :schema.waits where run_id = any ($1)`,
   loadChanges: `
     select e.entity_id, e.entity_no, e.payload::text as payload
