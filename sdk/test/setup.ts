@@ -8,19 +8,18 @@ import { fork } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { randomBytes } from "node:crypto";
 import { once } from "node:events";
-import { setTimeout as delay } from "node:timers/promises";
 import { EngineWorker, forgetProvisioned, resolveConnection } from "@memflow/engine";
 import type { Invoke, WorkerOptions } from "@memflow/engine";
+import { eventually } from "@memflow/engine/testing";
 import { Client, MemFlow, Worker } from "@memflow/sdk";
 import type { WorkerConfig, WorkflowHandle } from "@memflow/sdk";
 import pg from "pg";
 import { onTestFinished } from "vitest";
 
+export { eventually };
+
 /** Workers of tests look for lost work often, so that no test waits for the intervals of production. */
 export const FAST: NonNullable<WorkerConfig["options"]> = { pollMs: 200, sweepMs: 200, beatMs: 500 };
-
-const EVENTUALLY_MS = 30_000;
-const LOOK_EVERY_MS = 10;
 
 /** A worker of its own process. */
 export interface WorkerProcess {
@@ -129,20 +128,6 @@ export function databaseUrl(): string {
   const url = process.env["MEMFLOW_TEST_DATABASE_URL"];
   if (url === undefined) throw new Error("MEMFLOW_TEST_DATABASE_URL is not set; run the tests with vitest");
   return url;
-}
-
-/** Waits until `look` gives something true, and returns it. */
-export async function eventually<Value>(
-  what: string,
-  look: () => Promise<Value | undefined | false> | Value | undefined | false,
-): Promise<Value> {
-  const endMs = performance.now() + EVENTUALLY_MS;
-  for (;;) {
-    const value = await look();
-    if (value !== undefined && value !== false) return value;
-    if (performance.now() > endMs) throw new Error(`${what}: not within ${EVENTUALLY_MS} ms`);
-    await delay(LOOK_EVERY_MS);
-  }
 }
 
 /** Waits until a run has recorded an event of this kind and name. */

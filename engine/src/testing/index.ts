@@ -9,7 +9,7 @@ export { checkAcknowledged } from "./checkers/acknowledged.ts";
 export type { AcknowledgedSignal, Acknowledgements } from "./checkers/acknowledged.ts";
 export { checkDepth } from "./checkers/depth.ts";
 export type { DepthCheck } from "./checkers/depth.ts";
-export { checkEntities } from "./checkers/entities.ts";
+export { checkEntities, readEntity } from "./checkers/entities.ts";
 export { checkFences } from "./checkers/fences.ts";
 export { checkOpenRuns } from "./checkers/open-runs.ts";
 export { checkOutcomes } from "./checkers/outcomes.ts";

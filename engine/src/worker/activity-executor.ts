@@ -139,6 +139,7 @@ export class ActivityExecutor {
       settle({ kind: 'completed', result });
     };
     crashPoint('activity.started', this.#workerId);
+    if (this.#stopped) return;
     this.#marks.enter('activity', task.info.runId, task.info.position);
     try {
       const args = decodePayload(task.args);
