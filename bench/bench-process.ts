@@ -87,13 +87,13 @@ export class BenchProcess {
   }
 }
 
-/** `MEMFLOW_BENCH_PROFILE=FOLDER` writes a CPU profile of each engine process there. */
+/**
+ * `MEMFLOW_BENCH_PROFILE=FOLDER` writes a CPU profile of each process there. DBOS's warnings are not ours to show.
+ */
 function nodeOptions({ subject, role }: ProcessRole): string[] {
+  const options = subject === "dbos" ? ["--no-deprecation"] : [];
   const folder = process.env["MEMFLOW_BENCH_PROFILE"];
-  if (folder === undefined || folder === "") return [];
-  return [
-    "--cpu-prof",
-    `--cpu-prof-dir=${folder}`,
-    `--cpu-prof-name=${subject}-${role}-${Date.now()}.cpuprofile`,
-  ];
+  if (folder === undefined || folder === "") return options;
+  const file = `${subject}-${role}-${Date.now()}.cpuprofile`;
+  return [...options, "--cpu-prof", `--cpu-prof-dir=${folder}`, `--cpu-prof-name=${file}`];
 }

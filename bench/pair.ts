@@ -2,7 +2,7 @@
  * One subject under measurement: its fresh database, its client process and its worker process.
  */
 import { BenchProcess } from "./bench-process.ts";
-import { RAW_TABLES } from "./raw-loop.ts";
+import { RAW_TABLES } from "./raw-tables.ts";
 import type { BenchDatabase, BenchServer } from "./server.ts";
 import type { SubjectName } from "./subject.ts";
 

@@ -77,32 +77,35 @@ function handlersOf(client: SubjectClient | undefined, worker: SubjectWorker | u
   };
 }
 
-/** Keeps `outstanding` runs under way until the time is over, then lets them end; counts those that end in the window. */
+/**
+ * Keeps `outstanding` runs under way until the window closes, then lets them end. Counts what ends in the window, or
+ * everything where nothing did.
+ */
 async function execute(client: SubjectClient, load: Load): Promise<LoadResult> {
   const { job, outstanding, warmUpMs, windowMs, runsMax = Infinity } = load;
-  const opensAt = performance.now() + warmUpMs;
+  const startedAt = performance.now();
+  const opensAt = startedAt + warmUpMs;
   const closesAt = opensAt + windowMs;
-  const latencies: number[] = [];
+  const ended: { readonly at: number; readonly latencyMs: number }[] = [];
   let started = 0;
-  let lastAt = opensAt;
   const loop = async (): Promise<void> => {
     while (performance.now() < closesAt && started < runsMax) {
       started += 1;
       const from = performance.now();
       const result = await client.run(job);
-      const to = performance.now();
-      if (result !== job.count) {
-        throw new Error(`job "${job.workflow}" returned ${JSON.stringify(result)}, not ${job.count}`);
-      }
-      if (to < opensAt || to > closesAt) continue;
-      latencies.push(to - from);
-      lastAt = to;
+      const at = performance.now();
+      ended.push({ at, latencyMs: at - from });
+      if (result === job.count) continue;
+      throw new Error(`job "${job.workflow}" returned ${JSON.stringify(result)}, not ${job.count}`);
     }
   };
   await Promise.all(Array.from({ length: outstanding }, loop));
+  const counted = ended.filter(({ at }) => at >= opensAt && at <= closesAt);
+  const inTime = counted.length > 0 && started < runsMax;
+  const latencies = (inTime ? counted : ended).map(({ latencyMs }) => latencyMs);
   return {
     runs: latencies.length,
-    elapsedMs: started < runsMax ? windowMs : lastAt - opensAt,
+    elapsedMs: inTime ? windowMs : performance.now() - startedAt,
     allRuns: started,
     p50Ms: percentile(latencies, 0.5),
     p99Ms: percentile(latencies, 0.99),
