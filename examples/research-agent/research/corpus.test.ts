@@ -74,7 +74,8 @@ test("line ends and a byte-order mark don't move lines", async ({ folder }) => {
   expect(await readDocument(folder, "a.md")).toBe("one\ntwo\nthree");
 });
 
-test("without a name, the project's own documents are the corpus", async () => {
-  const { documents } = await listCorpus(null);
-  expect(documents.every(({ file }) => file.startsWith("docs/") || !file.includes("/"))).toBe(true);
+test("without a name, the project's own README and docs are the corpus", async () => {
+  const files = (await listCorpus(null)).documents.map(({ file }) => file);
+  expect(files).toEqual(expect.arrayContaining(["README.md", "docs/limits.md"]));
+  expect(files.filter((file) => file.includes("/") && !file.startsWith("docs/"))).toEqual([]);
 });
