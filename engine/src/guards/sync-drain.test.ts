@@ -1,4 +1,6 @@
 import { AsyncLocalStorage } from "node:async_hooks";
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { stat } from "node:fs/promises";
 import { afterEach, expect, test } from "vitest";
 import { MemFlowError } from "../core/errors.ts";
@@ -127,6 +129,30 @@ test("a throwing microtask is an uncaught exception, and the drain goes on to it
   });
   expect(uncaught).toEqual([error]);
   expect(seen).toEqual(["next microtask", "drained"]);
+});
+
+/** Exit code and stderr of a process in which `work` is followed by a drain, in a macrotask. */
+async function endOfProcess(work: string): Promise<{ code: unknown; stderr: string }> {
+  const module = JSON.stringify(new URL("sync-drain.ts", import.meta.url).href);
+  const script = `
+    import { drainMicrotasks } from ${module};
+    setTimeout(() => { ${work}; drainMicrotasks(); }, 1);
+    setTimeout(() => console.error("survived"), 60_000);`;
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", script]);
+  let stderr = "";
+  child.stderr.on("data", (chunk) => (stderr += String(chunk)));
+  const [code] = (await once(child, "close")) as [unknown];
+  return { code, stderr };
+}
+
+test.for([
+  'process.nextTick(() => { throw new Error("stray"); })',
+  'queueMicrotask(() => { throw new Error("stray"); })',
+  'Promise.reject(new Error("stray"))',
+])("what nobody takes ends the process as it would without a drain: %s", async (work) => {
+  const { code, stderr } = await endOfProcess(work);
+  expect(code).toBe(1);
+  expect(stderr).toContain("Error: stray");
 });
 
 test("the feature test passes on this Node", async () => {

@@ -68,10 +68,9 @@ export async function assertSyncDrain(): Promise<void> {
 }
 
 /**
- * An exception in a nextTick callback ends `_tickCallback` early. It must not unwind the caller (Node's stack of async
- * ids would be left unbalanced and the process would abort), so it is handed to the very function that Node's own loop
- * would hand it to, and the drain goes on. No limit: code that always adds another callback would block Node's own
- * loop just so, and the heartbeat thread ends that.
+ * An exception in a nextTick callback ends `_tickCallback` early. It must not unwind the caller: Node's stack of async
+ * ids would be left unbalanced and the process would abort. No limit: code that always adds another callback would
+ * block Node's own loop just so, and the heartbeat thread ends that.
  */
 function drainToTheEnd(): void {
   for (;;) {
@@ -79,9 +78,30 @@ function drainToTheEnd(): void {
       internals._tickCallback?.();
       return;
     } catch (error) {
-      if (internals._fatalException?.(error, false) !== true) throw error;
+      tellUncaught(error);
     }
   }
+}
+
+/**
+ * Hands an exception to the function that Node's own loop would hand it to, which also straightens the stack of async
+ * ids, but only if somebody listens. So when nobody does, we listen, and throw it again where it ends the process in
+ * Node's own way.
+ */
+function tellUncaught(error: unknown): void {
+  const nobodyListens = process.listenerCount("uncaughtException") === 0;
+  if (nobodyListens) process.once("uncaughtException", throwFromMacrotask);
+  try {
+    if (internals._fatalException?.(error, false) !== true) throw error;
+  } finally {
+    if (nobodyListens) process.off("uncaughtException", throwFromMacrotask);
+  }
+}
+
+function throwFromMacrotask(error: unknown): void {
+  setImmediate(() => {
+    throw error;
+  });
 }
 
 function probeInMacrotask(resolve: (awaitCount: number) => void): void {

@@ -16,7 +16,7 @@ import { aliasFunctions, refuseInRuns, replaceFunction } from "./function-replac
 const DELAY_MIN_MS = 1;
 
 /** What `setTimeout` returns inside a run. */
-export class DurableTimeout {
+class DurableTimeout {
   readonly #run: RunGuard;
   readonly #fire: () => void;
   readonly #delayMs: number;

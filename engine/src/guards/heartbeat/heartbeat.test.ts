@@ -317,3 +317,26 @@ test("a thread that ends by itself is a failure", async () => {
   await printed("failure");
   expect(output.stdout).toBe("failure the heartbeat thread has ended with exit code 3\n");
 });
+
+test("it runs in a process whose program came from the command line", async () => {
+  const { sql } = await setup();
+  const module = JSON.stringify(new URL("heartbeat.ts", import.meta.url).href);
+  const options = JSON.stringify({ ...sql, connection: { connectionString: testDatabaseUrl() } });
+  const script = `
+    import { startHeartbeat } from ${module};
+    const hold = setInterval(() => {}, 60_000);
+    const end = (outcome) => { console.log(outcome); clearInterval(hold); };
+    startHeartbeat({
+      ...${options},
+      whose: () => undefined,
+      onBeat: ({ alive }) => end(alive),
+      onMiss: ({ message }) => end(message),
+      onBlocked: () => undefined,
+      onFailure: (error) => end(error.message),
+    });`;
+  const child = spawn(process.execPath, ["--input-type=module", "--eval", script]);
+  let stdout = "";
+  child.stdout.on("data", (chunk) => (stdout += String(chunk)));
+  expect(await once(child, "close")).toEqual([0, null]);
+  expect(stdout).toBe("true\n");
+});

@@ -32,6 +32,9 @@ const KILL_MS = 30_000;
 /** Several turns are shown for each look of the thread, so a look never falls between two of them. */
 const TURNS_PER_REPORT = 8;
 
+/** With `--eval`: what the text on the command line is. */
+const INPUT_TYPE_OPTION = "--input-type";
+
 /** How a worker beats and what it hears. Every callback is called on the main thread, outside every run. */
 export interface HeartbeatOptions {
   /** The worker's incarnation. */
@@ -182,9 +185,13 @@ class ThreadedHeartbeat implements Heartbeat {
 
 /** Runs from sources and from the build alike: the thread's file has the ending of this one. */
 function startThread(data: ThreadData): Worker {
-  const ending = import.meta.url.endsWith(".ts") ? "ts" : "js";
-  return new Worker(new URL(`./heartbeat-thread.${ending}`, import.meta.url), {
+  const source = new URL("./heartbeat-thread.ts", import.meta.url);
+  const file = import.meta.url.endsWith(".ts") ? source : new URL(source.href.replace(/\.ts$/, ".js"));
+  const evaluated = process.execArgv.some((option) => option.startsWith(INPUT_TYPE_OPTION));
+  return new Worker(file, {
     name: "memflow-heartbeat",
     workerData: data,
+    // A thread inherits all options of the process, and this one is an error beside a file.
+    ...(evaluated ? { execArgv: [] } : {}),
   });
 }
