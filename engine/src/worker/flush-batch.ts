@@ -15,7 +15,8 @@ import {
   timestamptzArray,
   uuidArray,
 } from '../store/binary-arrays.ts';
-import type { OwnedRun, PendingEvent, RunContribution, WaitRow } from './owned-run.ts';
+import { payloadMember } from '../store/json-member.ts';
+import type { OwnedRun, PendingEvent, RunContribution, RunProblem, WaitRow } from './owned-run.ts';
 
 /** Bounds of one flush: more waits for the next. */
 export const FLUSH_RUNS_MAX = 2_000;
@@ -30,8 +31,10 @@ export function contributionOf(
   run: OwnedRun,
   limits: { readonly nowMs: number; readonly eventsMax: number; readonly bytesMax: number },
 ): RunContribution | undefined {
+  if (run.problem !== undefined) return givenUp(run, run.problem);
   const taken = takePending(run, run.oneByOne ? { ...limits, eventsMax: 1 } : limits);
-  const atMs = Math.max(limits.nowMs, run.lastEventMs);
+  // Whole milliseconds: what a row keeps of a finer time could read as the next one on replay.
+  const atMs = Math.floor(Math.max(limits.nowMs, run.lastEventMs));
   const events = taken.map((pending, index): HistoryEvent => ({
     ...pending.draft,
     eventNo: run.eventCount + index + 1,
@@ -43,19 +46,19 @@ export function contributionOf(
   const end = all && (!run.oneByOne || taken.length === 0) && run.unapplied.length === 0 ? run.end : undefined;
   const busy = run.busy;
   const wakeAtMs = busy ? null : run.wakeAtMs;
-  const idle = all && !busy && end === undefined;
   const release = releaseOf(run, all && end === undefined);
-  const waits = idle ? rowsOf(run.newWaits) : [];
+  const waits = isUpToDate(run) ? takeWaits(run) : [];
   const waitsDone = rowsOf(run.waitRows).filter((row) => !run.machine.context.pending.has(row.position));
   const changed = busy !== run.recorded.busy || wakeAtMs !== run.recorded.wakeAtMs;
   const snapshot = snapshotOf(run, end !== undefined);
   if (
     !changed && events.length === 0 && end === undefined && release === undefined && waits.length === 0 &&
-    waitsDone.length === 0 && run.writes.length === 0 && run.activitiesDone.length === 0 &&
+    waitsDone.length === 0 && run.writes.size === 0 && run.activitiesDone.length === 0 &&
     run.discarded.length === 0 && run.cancels.length === 0 && snapshot === undefined
   ) return undefined;
-  const { writes, activitiesDone, discarded, cancels } = run;
-  run.writes = [];
+  const { activitiesDone, discarded, cancels } = run;
+  const writes = [...run.writes.values()];
+  run.writes = new Map();
   run.activitiesDone = [];
   run.discarded = [];
   run.cancels = [];
@@ -65,9 +68,28 @@ export function contributionOf(
   };
 }
 
+/** A run with a problem leaves as its rows say: what it wanted to record besides may be what Postgres refuses. */
+function givenUp(run: OwnedRun, problem: RunProblem): RunContribution {
+  return {
+    run, eventCount: run.eventCount, busy: false, wakeAtMs: null, events: [], pendings: [], writes: [], activitiesDone: [],
+    waits: [], waitsDone: [], discarded: [], cancels: [], snapshot: undefined, end: undefined,
+    release: { ready: false, problem },
+  };
+}
+
+/** Its code has seen every event there is: what it waits for now, it waits for until something comes. */
+function isUpToDate(run: OwnedRun): boolean {
+  return run.pending.length === 0 && run.unapplied.length === 0 && !run.feeding && run.end === undefined;
+}
+
+/** The waits that need a row; those that were over before they got one never do. */
+function takeWaits(run: OwnedRun): WaitRow[] {
+  for (const position of run.newWaits.keys()) if (!run.machine.context.pending.has(position)) run.newWaits.delete(position);
+  return rowsOf(run.newWaits);
+}
+
 /** A run is given up when no attempt of it runs here; what it has not done yet, its next owner does. */
 function releaseOf(run: OwnedRun, all: boolean): RunContribution['release'] {
-  if (run.problem !== undefined) return { ready: false, problem: run.problem };
   if (!run.releasing || !all || run.end !== undefined) return undefined;
   for (const { state } of run.activities.values()) if (state === 'running') return undefined;
   return { ready: run.busy, problem: undefined };
@@ -77,7 +99,6 @@ function takePending(
   run: OwnedRun,
   limits: { readonly eventsMax: number; readonly bytesMax: number },
 ): readonly PendingEvent[] {
-  if (run.problem !== undefined) return [];
   let bytes = 0;
   let count = 0;
   for (const pending of run.pending) {
@@ -254,7 +275,8 @@ function object(plain: Readonly<Record<string, unknown>>, raw: Readonly<Record<s
     if (value !== undefined && value !== null) parts.push(`"${key}":${JSON.stringify(value)}`);
   }
   for (const [key, text] of Object.entries(raw)) {
-    if (text !== null) parts.push(`"${key}":${text}`);
+    const member = payloadMember(key, text);
+    if (member !== undefined) parts.push(member);
   }
   return `{${parts.join(',')}}`;
 }

@@ -185,7 +185,8 @@ export class FlushLane {
 /** Puts back what a refused flush had taken from its run. */
 function giveBack(contribution: RunContribution): OwnedRun {
   const { run } = contribution;
-  run.writes = [...contribution.writes, ...run.writes];
+  const writes = [...contribution.writes, ...run.writes.values()];
+  run.writes = new Map(writes.map((write) => [write.position, write]));
   run.activitiesDone = [...contribution.activitiesDone, ...run.activitiesDone];
   run.discarded = [...contribution.discarded, ...run.discarded];
   run.cancels = [...contribution.cancels, ...run.cancels];

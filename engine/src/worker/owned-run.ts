@@ -112,7 +112,8 @@ export class OwnedRun {
   readonly activities: Map<number, LocalActivity> = new Map();
   /** Open timers by position, due in epoch milliseconds of the database. */
   readonly timers: Map<number, number> = new Map();
-  writes: ActivityWrite[] = [];
+  /** Rows to write, by position: the last one says it all. */
+  writes: Map<number, ActivityWrite> = new Map();
   activitiesDone: number[] = [];
   /** Rows of attempts or waits may stand that its end must remove. */
   rowsOutside: boolean;

@@ -180,6 +180,7 @@ export class RunDriver {
     run.lastEventMs = Math.max(run.lastEventMs, event.atMs);
     const { machine } = run;
     if (event.position !== null) this.#forget(run, event.position, event.kind);
+    if (event.kind === EVENT_KIND.hookStarted && event.position !== null) run.openHooks.set(event.position, startedRunId(event));
     if (event.kind === EVENT_KIND.attemptFailed) {
       const { restartInMs } = JSON.parse(event.payload ?? '{}') as { restartInMs?: number };
       // What the failed attempt left open is dropped by rule; it must not be carried out later.
@@ -213,6 +214,7 @@ export class RunDriver {
       if (activity.written) run.activitiesDone.push(position);
     }
     run.activities.clear();
+    run.writes.clear();
     run.timers.clear();
     run.newWaits.clear();
     run.cancels.push(...run.openHooks.values());
@@ -329,7 +331,7 @@ export class RunDriver {
   ): void {
     const { command } = activity;
     run.rowsOutside = true;
-    run.writes.push({
+    run.writes.set(command.position, {
       position: command.position,
       attempt: activity.attempt,
       taskQueue: command.taskQueue ?? run.facts.taskQueue,
@@ -405,6 +407,7 @@ export class RunDriver {
       return;
     }
     if (activity.written) run.activitiesDone.push(command.position);
+    run.writes.delete(command.position);
     run.activities.delete(command.position);
     this.record(run, {
       draft: outcome.kind === 'completed'
@@ -488,6 +491,11 @@ function isAnswered(command: Command, open: ReadonlyMap<number, unknown>, record
   if (recorded?.has(command.position) === true) return true;
   return command.kind !== 'signal' && command.kind !== 'entity' && command.kind !== 'child' && command.kind !== 'hook' &&
     !open.has(command.position);
+}
+
+/** The run that a child's or hook's start made, as its event says. */
+function startedRunId({ payload }: HistoryEvent): string {
+  return (JSON.parse(payload ?? '{}') as { readonly runId: string }).runId;
 }
 
 /** The policy of the workflow itself, as its start gave it. */
