@@ -51,7 +51,7 @@ type Due =
 
 export class RunDriver {
   readonly #host: RunDriverHost;
-  readonly #timers = new TimerHeap<Due>();
+  readonly #timers = new TimerHeap<Due>(stands);
   /** Local attempts in the order in which they began to wait or run. */
   readonly #watched = new Map<ActivityTask, { readonly run: OwnedRun; readonly activity: LocalActivity }>();
 
@@ -470,6 +470,14 @@ export class RunDriver {
 }
 
 const NO_ROWS: readonly ActivityRow[] = [];
+
+/** Whether a due time still has something to wake. */
+function stands(due: Due): boolean {
+  const { run } = due;
+  if (run.dropped || run.end !== undefined) return false;
+  if (due.kind === 'restart') return run.restartAtMs !== undefined;
+  return due.kind === 'timer' ? run.timers.has(due.position) : run.activities.get(due.position)?.state === 'backoff';
+}
 
 function draft(kind: EventDraft['kind'], position: number | null, name: string | null, payload: string | null): EventDraft {
   return { kind, position, name, payload };

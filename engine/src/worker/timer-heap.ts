@@ -1,8 +1,8 @@
 /**
  * Due times in memory: a binary heap, earliest first.
  *
- * Promises push and pop in O(log n). A due that was taken back stays in the heap until it comes up; the owner of the item
- * says then whether it still stands.
+ * Promises push and pop in O(log n), and to let go of what was taken back: the owner says which items still stand, and
+ * those that do not are never more than the others, but for a thousand. Until then they come up like the others.
  */
 
 interface Due<Item> {
@@ -10,8 +10,18 @@ interface Due<Item> {
   readonly item: Item;
 }
 
+/** Below this many items it is not worth the time to look for those that no longer stand. */
+const SIZE_MIN = 1_000;
+
 export class TimerHeap<Item> {
-  readonly #heap: Due<Item>[] = [];
+  readonly #stands: (item: Item) => boolean;
+  #heap: Due<Item>[] = [];
+  #sizeMax = SIZE_MIN;
+
+  /** `stands` says whether an item still has to come up (default: all do). */
+  constructor(stands: (item: Item) => boolean = () => true) {
+    this.#stands = stands;
+  }
 
   get size(): number {
     return this.#heap.length;
@@ -23,6 +33,7 @@ export class TimerHeap<Item> {
   }
 
   push(dueMs: number, item: Item): void {
+    if (this.#heap.length >= this.#sizeMax) this.#letGo();
     const heap = this.#heap;
     const due: Due<Item> = { dueMs, item };
     let index = heap.length;
@@ -48,6 +59,12 @@ export class TimerHeap<Item> {
       this.#sink(last);
     }
     return first.item;
+  }
+
+  /** Sorted is a heap too; each item is looked at once for each time that the heap doubles. */
+  #letGo(): void {
+    this.#heap = this.#heap.filter(({ item }) => this.#stands(item)).sort((a, b) => a.dueMs - b.dueMs);
+    this.#sizeMax = Math.max(SIZE_MIN, 2 * this.#heap.length);
   }
 
   #sink(due: Due<Item>): void {
