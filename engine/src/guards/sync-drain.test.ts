@@ -114,6 +114,27 @@ test("a throwing nextTick callback is an uncaught exception, and the drain goes 
   expect(seen).toEqual(["next tick", "microtask", "drained", "next macrotask"]);
 });
 
+test("the caller keeps its async context when a callback throws", async () => {
+  const storage = new AsyncLocalStorage<string>();
+  const seen: unknown[] = [];
+  await collectUncaught(async () => {
+    await inMacrotask(() =>
+      storage.run("driver", () => {
+        storage.run("run 7", () => {
+          process.nextTick(() => {
+            throw new Error("thrown by a tick");
+          });
+        });
+        drainMicrotasks();
+        seen.push(storage.getStore());
+      }),
+    );
+  });
+  // On Node 22 the context hangs on the stack of async ids that the error has emptied.
+  const kept = Number.parseInt(process.versions.node, 10) >= 24 ? "driver" : undefined;
+  expect(seen).toEqual([kept]);
+});
+
 test("a throwing microtask is an uncaught exception, and the drain goes on to its end", async () => {
   const error = new Error("thrown by a microtask");
   const seen: string[] = [];

@@ -9,6 +9,7 @@
  * drain, never an exception of the caller. Does not run timers, I/O or immediates, and runs nothing when it is called
  * from inside a microtask.
  */
+import { AsyncResource } from "node:async_hooks";
 import { MemFlowError } from "../core/errors.ts";
 import { runOutsideGuards } from "./outside-runs.ts";
 
@@ -19,6 +20,13 @@ interface ProcessInternals {
 }
 
 const internals: ProcessInternals = process as unknown as ProcessInternals;
+
+/**
+ * Puts the caller's async context back, which a throwing callback leaves at its own: the engine would go on as if it
+ * were code of that callback's run. `AsyncLocalStorage.run` restores one store only, and this is what `snapshot()` is
+ * made of.
+ */
+const drainScope = new AsyncResource("MemFlowDrain", { requireManualDestroy: true });
 
 /** Awaits in the feature test: more than any queue that a single run of the microtasks could be mistaken for. */
 const PROBE_AWAIT_COUNT = 16;
@@ -42,11 +50,11 @@ export class SyncDrainUnavailableError extends MemFlowError {
  * Runs every due microtask and `process.nextTick` callback of the process, also those that they add, then the handlers
  * of rejections that nobody took.
  *
- * Call it from a macrotask (a timer, an immediate, a socket's callback) and from outside the run's async context:
- * inside a microtask it does nothing, so no `async` function may be on the stack.
+ * Call it from a macrotask (a timer, an immediate, a socket's callback): inside a microtask it does nothing, so no
+ * `async` function may be on the stack.
  */
 export function drainMicrotasks(): void {
-  runOutsideGuards(drainToTheEnd);
+  drainScope.runInAsyncScope(drainToTheEnd);
 }
 
 /**
