@@ -45,7 +45,7 @@ const CORPUS_DOCUMENTS_MAX = 500;
 const FOLDER_DEPTH_MAX = 12;
 
 /** The corpus folder or file that was named does not exist, or may not be read. */
-export class CorpusNotFoundError extends Error {
+class CorpusNotFoundError extends Error {
   readonly code = "CORPUS_NOT_FOUND";
   readonly corpus: string;
 

@@ -31,7 +31,7 @@ export type ResearchRequest = {
 };
 
 /** An option of the input that cannot be used. Final: a bad input stays bad, so the run is not tried again. */
-export class ResearchInputError extends FatalError {
+class ResearchInputError extends FatalError {
   readonly field: string;
 
   constructor(field: string, value: unknown, remedy: string) {

@@ -97,19 +97,20 @@ function splitTableRow(text: string, line: number, heading: string): readonly Bl
   return cells.filter((cell) => cell !== "").map((source) => ({ line, heading, source }));
 }
 
-/** Removes front matter, HTML comments and quotation bars but keeps the line breaks, so that lines keep their numbers. */
+/** Removes front matter, HTML comments, quotation bars and the headers of tables, but no line break: lines keep their numbers. */
 function blankOut(document: string): string {
   const lineBreaksOnly = (removed: string): string => removed.replaceAll(/[^\n]/g, "");
   return document
     .replace(/^---\n[\s\S]*?\n---(?=\n|$)/, lineBreaksOnly)
     .replaceAll(/<!--[\s\S]*?-->/g, lineBreaksOnly)
-    .replaceAll(/^(?:[ \t]*>)+/gm, "");
+    .replaceAll(/^(?:[ \t]*>)+/gm, "")
+    .replaceAll(/^[ \t]*\|.*$(?=\n[ \t]*\|[-:| \t]+$)/gm, "");
 }
 
 function splitSentences(block: Block): readonly Sentence[] {
-  const { text, origins } = plainText(block.source);
+  const { text, segmentable, origins } = plainText(block.source);
   const sentences: Sentence[] = [];
-  for (const { start, end } of sentenceRanges(text)) {
+  for (const { start, end } of sentenceRanges(segmentable)) {
     // From the character before the first word to the one after the last: markup around the sentence is part of its quote.
     const before = (origins[start - 1] ?? -1) + 1;
     const quoted = block.source.slice(before, origins[end] ?? block.source.length);
@@ -138,23 +139,34 @@ function sentenceRanges(text: string): readonly { start: number; end: number }[]
   return ranges;
 }
 
-/** Text without inline markup; `origins[i]` is the place in the source that the text's character i came from. */
-function plainText(source: string): { text: string; origins: readonly number[] } {
+/** A text without its inline markup. */
+type PlainText = {
+  readonly text: string;
+  /** The same for the segmenter, which sees no end of a sentence before a small letter: code begins with a capital here. */
+  readonly segmentable: string;
+  /** `origins[i]` is the place in the source that character i came from. */
+  readonly origins: readonly number[];
+};
+
+function plainText(source: string): PlainText {
   const origins: number[] = [];
   let text = "";
+  let segmentable = "";
   let kept = 0;
-  const keep = (until: number): void => {
-    for (; kept < until; kept += 1) {
-      origins.push(kept);
-      text += source[kept] === "\n" ? " " : source[kept];
-    }
+  const keep = (until: number, afterCodeMark: boolean): void => {
+    const part = source.slice(kept, until).replaceAll("\n", " ");
+    text += part;
+    segmentable += afterCodeMark ? part.replace(/^[a-z]/, (letter) => letter.toUpperCase()) : part;
+    for (; kept < until; kept += 1) origins.push(kept);
   };
+  let previous = "";
   for (const match of source.matchAll(INLINE_MARKUP)) {
-    keep(match.index);
+    keep(match.index, previous.startsWith("`"));
     kept = match.index + match[0].length;
+    previous = match[0];
   }
-  keep(source.length);
-  return { text, origins };
+  keep(source.length, previous.startsWith("`"));
+  return { text, segmentable, origins };
 }
 
 function countLineBreaks(text: string): number {

@@ -5,6 +5,8 @@ import { judgeStance, type Stance } from "./stance.ts";
 test.each<[Stance, string]>([
   ["supports", "An acknowledged signal is never lost."],
   ["supports", "No run was lost in ten thousand kills."],
+  ["supports", "The same run finishes, and no recorded step is done twice."],
+  ["supports", "An activity runs at least once."],
   ["supports", "The engine guarantees one recorded outcome for each step."],
   ["supports", "A replay of 1,000 steps took 1.2 ms."],
   ["supports", "Runs survive a restart of the database."],
@@ -14,6 +16,7 @@ test.each<[Stance, string]>([
   ["doubts", "The result might be stale."],
   ["doubts", "A payload is limited by the store."],
   ["doubts", "Workers cannot read it."],
+  ["neutral", "It is parked: no worker has it, nothing of it is lost, but its code can't go on."],
   ["neutral", "A hook is a function inside a run's memory."],
   ["neutral", "It always works, but only sometimes."],
 ])("%s: %s", (stance, sentence) => {

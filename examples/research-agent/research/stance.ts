@@ -29,19 +29,19 @@ const LEXICON: readonly CueFamily[] = [
     name: "harm ruled out",
     weight: 2,
     pattern:
-      /\b(?:never|not|no|nothing|none|cannot|can't|without|neither|nor)\b(?:\W+\w+){0,3}?\W+(?:los[est]\w*|lost|fail\w*|corrupt\w*|crash\w*|duplicat\w*|doubl\w*|skipp\w*|forg[eo]t\w*|break\w*|block\w*|harm\w*|leak\w*|twice)\b/g,
+      /\b(?:never|not|no|nothing|none|cannot|can't|without|neither|nor)\b(?:\W+\w+){0,4}?\W+(?:los[est]\w*|lost|fail\w*|corrupt\w*|crash\w*|duplicat\w*|doubl\w*|skipp\w*|forg[eo]t\w*|break\w*|block\w*|harm\w*|leak\w*|twice)\b/g,
   },
   {
     name: "guarantee denied",
     weight: -2,
     pattern:
-      /\b(?:not|no|never|cannot|can't|without|nothing|isn't|aren't|doesn't|don't)\b(?:\W+\w+){0,2}?\W+(?:guarante\w*|ensur\w*|support\w*|always|tested|proven|measured|safe\w*|durabl\w*|reliabl\w*|surviv\w*|recover\w*|kept|work\w*|possible|available|yet)\b/g,
+      /\b(?:not|no|never|cannot|can't|without|nothing|isn't|aren't|doesn't|don't)\b(?:\W+\w+){0,2}?\W+(?:guarante\w*|ensur\w*|support\w*|always|tested|proven|measured|safe\w*|durabl\w*|reliabl\w*|surviv\w*|recover\w*|kept|work(?:s|ed|ing)?|possible|available|yet)\b/g,
   },
   {
     name: "guarantee",
     weight: 2,
     pattern:
-      /\b(?:always|guarante\w*|ensur\w*|exactly once|prove[ns]?|surviv\w*|durably|safe(?:ly)?|reliabl[ey]|atomic(?:ally)?|recover(?:s|ed)?|idempotent|(?<!non-)deterministic(?:ally)?)\b/g,
+      /\b(?:always|guarante\w*|ensur\w*|(?:exactly|at least|at most) once|prove[ns]?|surviv\w*|durably|safe(?:ly)?|reliabl[ey]|atomic(?:ally)?|recover(?:s|ed)?|idempotent|(?<!non-)deterministic(?:ally)?)\b/g,
   },
   {
     name: "measurement",
