@@ -14,6 +14,8 @@
 --   snapshots {run, entity, no, document}; cancels {by, run, status, failure}; releases {run, ready, problem};
 --   ended {run} (rows of attempts or waits may stand that end with it).
 --
+-- A payload that is JSON null is given as payload_null: true; one that is left out is undefined.
+--
 -- The reply (null when there is nothing to say) is kept with the flush's id, for a retry after a lost acknowledgement:
 --   {lost: [run], watch: {channel: [run]}, extra: the reply of flush_extra}.
 create function flush_runs(
@@ -113,7 +115,7 @@ begin
   end if;
 
   if p_extra is not null then
-    v_extra := flush_extra(p_worker, v_live, v_ended, p_extra);
+    v_extra := flush_extra(p_worker, case when v_lost is null then null else v_live end, v_ended, p_extra);
   end if;
 
   if v_lost is not null or v_watch is not null or v_extra is not null then
@@ -127,28 +129,18 @@ begin
 end;
 $$;
 
--- The rows of an array member of a flush's extra part whose run is still live.
-create function live_members(p_extra json, p_member text, p_run_key text, p_live uuid[])
-returns table (m json, place bigint)
-language sql
-stable
-as $$
-  select list.m, list.place
-  from json_array_elements(p_extra -> p_member) with ordinality as list(m, place)
-  where (list.m ->> p_run_key)::uuid = any (p_live)
-$$;
-
--- The part of a flush that reaches beyond its runs' own rows. Members of runs that lost their fence are left out.
+-- The part of a flush that reaches beyond its runs' own rows. p_live: the runs that still have their fence, null for all;
+-- members of others are left out. Rows are found one by one, by key: each is locked by its run's row already.
 create function flush_extra(p_worker uuid, p_live uuid[], p_ended uuid[], p_extra json)
 returns json
 language plpgsql
 set search_path from current
 set enable_seqscan = off
 set enable_mergejoin = off
-set enable_hashjoin = off
+set enable_hashjoin = on
 as $$
 declare
-  v_part json;
+  v_parts record;
   v_wake json[] := '{}';
   v_refused json;
   v_started json;
@@ -156,76 +148,96 @@ declare
   v_inbox json;
   v_watch json;
 begin
-  if p_extra -> 'consumed' is not null then
-    delete from inbox i using live_members(p_extra, 'consumed', 'run', p_live) c
-    where i.run_id = any (p_live) and i.run_id = (c.m ->> 'run')::uuid and i.message_id = (c.m ->> 'message')::bigint;
+  select * into v_parts
+  from json_to_record(p_extra) as parts (
+    consumed json, activities json, activities_done json, waits_done json, children json, messages json, cancels json,
+    entities json, snapshots json, signals json, waits json, releases json
+  );
+
+  if v_parts.consumed is not null then
+    delete from inbox
+    where ctid = any (array(
+      select i.ctid
+      from json_to_recordset(v_parts.consumed) as c (run uuid, message bigint)
+      cross join lateral (
+        select m.ctid from inbox m where m.run_id = c.run and m.message_id = c.message limit 1
+      ) i
+      where p_live is null or c.run = any (p_live)
+    ));
   end if;
 
-  if p_extra -> 'activities' is not null then
+  if v_parts.activities is not null then
     insert into activities (run_id, position, attempt, state, due_at, priority, task_queue, name, args, policy, failure)
-    select (c.m ->> 'run')::uuid, (c.m ->> 'position')::integer, (c.m ->> 'attempt')::integer, c.m ->> 'state',
-      clock_timestamp() + make_interval(secs => coalesce((c.m ->> 'due_ms')::double precision, 0) / 1000),
-      coalesce((c.m ->> 'priority')::smallint, 3), c.m ->> 'task_queue', c.m ->> 'name', c.m -> 'args', c.m -> 'policy',
-      c.m -> 'failure'
-    from live_members(p_extra, 'activities', 'run', p_live) c
+    select c.run, c.position, c.attempt, c.state,
+      clock_timestamp() + make_interval(secs => coalesce(c.due_ms, 0) / 1000), coalesce(c.priority, 3), c.task_queue,
+      c.name, c.args, c.policy, c.failure
+    from json_to_recordset(v_parts.activities) as c (
+      run uuid, "position" integer, attempt integer, state text, due_ms double precision, priority smallint,
+      task_queue text, name text, args json, policy json, failure json
+    )
+    where p_live is null or c.run = any (p_live)
     on conflict (run_id, position) do update
     set attempt = excluded.attempt, state = excluded.state, due_at = excluded.due_at, owner = null,
       failure = excluded.failure;
   end if;
 
   -- After the rows that are written: an attempt may fail and its next one succeed between two flushes.
-  if p_extra -> 'activities_done' is not null then
-    delete from activities a using live_members(p_extra, 'activities_done', 'run', p_live) c
-    where a.run_id = any (p_live) and a.run_id = (c.m ->> 'run')::uuid and a.position = (c.m ->> 'position')::integer;
+  if v_parts.activities_done is not null then
+    delete from activities
+    where ctid = any (array(
+      select a.ctid
+      from json_to_recordset(v_parts.activities_done) as c (run uuid, "position" integer)
+      cross join lateral (
+        select k.ctid from activities k where k.run_id = c.run and k.position = c.position limit 1
+      ) a
+      where p_live is null or c.run = any (p_live)
+    ));
   end if;
 
-  if p_extra -> 'waits_done' is not null then
-    delete from waits w using live_members(p_extra, 'waits_done', 'run', p_live) c
-    where w.run_id = any (p_live) and w.signal_id = c.m ->> 'name' and w.run_id = (c.m ->> 'run')::uuid and w.position = (c.m ->> 'position')::integer;
+  if v_parts.waits_done is not null then
+    delete from waits
+    where ctid = any (array(
+      select w.ctid
+      from json_to_recordset(v_parts.waits_done) as c (run uuid, "position" integer, name text)
+      cross join lateral (
+        select k.ctid from waits k where k.signal_id = c.name and k.run_id = c.run and k.position = c.position limit 1
+      ) w
+      where p_live is null or c.run = any (p_live)
+    ));
   end if;
 
-  if p_extra -> 'children' is not null then
-    select json_agg(c.m order by c.place) into v_part from live_members(p_extra, 'children', 'by', p_live) c;
-    if v_part is not null then
-      with outcome as (
-        select i.run_id, i.stands, i.holder from insert_runs(v_part) i
-      ), noted as (
-        insert into events (run_id, event_no, kind, position, at, name, payload)
-        select (m ->> 'by')::uuid, (m ->> 'no')::integer,
-          (case when (m ->> 'hook')::boolean then 14 else 10 end) + (case when outcome.stands then 0 else 1 end),
-          (m ->> 'position')::integer, (m ->> 'at')::timestamptz, m ->> 'workflow_name',
-          json_build_object('runId', m ->> 'run', 'workflowId', m ->> 'workflow_id')
-        from json_array_elements(v_part) m
-        join outcome on outcome.run_id = (m ->> 'run')::uuid
-        returning events.run_id, events.event_no, events.kind
+  if v_parts.children is not null then
+    with outcome as (
+      select i.run_id, i.stands from insert_runs(v_parts.children, p_live) i
+    ), noted as (
+      insert into events (run_id, event_no, kind, position, at, name, payload)
+      select c.by, c.no, (case when c.hook then 14 else 10 end) + (case when outcome.stands then 0 else 1 end), c.position,
+        c.at, c.workflow_name, json_build_object('runId', c.run, 'workflowId', c.workflow_id)
+      from json_to_recordset(v_parts.children) as c (
+        by uuid, no integer, at timestamptz, "position" integer, run uuid, workflow_id text, workflow_name text, hook boolean
       )
-      select json_agg(json_build_object('run', noted.run_id, 'no', noted.event_no, 'kind', noted.kind)) into v_started
-      from noted;
-    end if;
+      join outcome on outcome.run_id = c.run
+      returning events.run_id, events.event_no, events.kind
+    )
+    select json_agg(json_build_object('run', noted.run_id, 'no', noted.event_no, 'kind', noted.kind)) into v_started
+    from noted;
   end if;
 
-  if p_extra -> 'messages' is not null then
-    select json_agg(c.m order by c.place) into v_part from live_members(p_extra, 'messages', 'by', p_live) c;
-    if v_part is not null then
-      with sent as (select d.* from deliver_messages(v_part) d)
-      select coalesce(array_agg(json_build_object('run', sent.to_run, 'owner', sent.owner, 'queue', sent.task_queue))
-          filter (where sent.open), '{}'),
-        json_agg(sent.to_run) filter (where not sent.open)
-      into v_wake, v_refused
-      from sent;
-    end if;
+  if v_parts.messages is not null then
+    select coalesce(array_agg(json_build_object('run', sent.to_run, 'owner', sent.owner, 'queue', sent.task_queue))
+        filter (where sent.open), '{}'),
+      json_agg(sent.to_run) filter (where not sent.open)
+    into v_wake, v_refused
+    from deliver_messages(v_parts.messages, p_live) sent;
   end if;
 
-  if p_extra -> 'cancels' is not null then
-    select json_agg(c.m order by c.place) into v_part from live_members(p_extra, 'cancels', 'by', p_live) c;
-    if v_part is not null then
-      with ended as (select e.* from end_runs(v_part) e)
-      select v_wake || coalesce(array_agg(json_build_object('run', ended.run_id, 'owner', ended.owner)), '{}'),
-        (select json_object_agg(told.channel, told.runs)
-          from (select channel, array_agg(e.run_id) as runs from ended e, unnest(e.watchers) channel group by channel) told)
-      into v_wake, v_watch
-      from ended;
-    end if;
+  if v_parts.cancels is not null then
+    with ended as (select e.* from end_runs(v_parts.cancels, p_live) e)
+    select v_wake || coalesce(array_agg(json_build_object('run', ended.run_id, 'owner', ended.owner)), '{}'),
+      (select json_object_agg(told.channel, told.runs)
+        from (select channel, array_agg(e.run_id) as runs from ended e, unnest(e.watchers) channel group by channel) told)
+    into v_wake, v_watch
+    from ended;
   end if;
 
   if cardinality(p_ended) > 0 then
@@ -233,75 +245,79 @@ begin
     delete from activities a where a.run_id = any (p_ended);
   end if;
 
-  if p_extra -> 'entities' is not null then
+  if v_parts.entities is not null then
     -- A run's first use of its memory makes the row. Numbers are given in the order of the flush.
     insert into entities (entity_id)
-    select distinct (c.m ->> 'entity')::uuid from live_members(p_extra, 'entities', 'run', p_live) c
+    select distinct c.entity
+    from json_to_recordset(v_parts.entities) as c (run uuid, entity uuid)
+    where p_live is null or c.run = any (p_live)
     order by 1
     on conflict do nothing;
     perform 1
     from entities e
-    where e.entity_id = any (array(select (c.m ->> 'entity')::uuid from live_members(p_extra, 'entities', 'run', p_live) c))
+    where e.entity_id = any (array(
+      select distinct c.entity
+      from json_to_recordset(v_parts.entities) as c (run uuid, entity uuid)
+      where p_live is null or c.run = any (p_live)
+    ))
     order by e.entity_id
     for no key update;
     with wanted as (
-      select c.m, (c.m ->> 'entity')::uuid as entity_id, (c.m ->> 'kind')::smallint as kind,
-        sum(case when (c.m ->> 'kind')::smallint = 20 then 1 else 0 end)
-          over (partition by c.m ->> 'entity' order by c.place) as step
-      from live_members(p_extra, 'entities', 'run', p_live) c
+      select c.*, sum(case when c.kind = 20 then 1 else 0 end) over (partition by c.entity order by c.place) as step
+      from rows from (json_to_recordset(v_parts.entities) as (
+        run uuid, no integer, at timestamptz, "position" integer, kind smallint, name text, entity uuid, payload json,
+        payload_null boolean
+      )) with ordinality as c (run, no, at, position, kind, name, entity, payload, payload_null, place)
+      where p_live is null or c.run = any (p_live)
     ), numbered as (
       select wanted.*, e.last_no + wanted.step as entity_no
-      from wanted join entities e using (entity_id)
+      from wanted
+      cross join lateral (select k.last_no from entities k where k.entity_id = wanted.entity limit 1) e
     ), noted as (
       insert into events (run_id, event_no, kind, position, at, name, payload, entity_id, entity_no)
-      select (m ->> 'run')::uuid, (m ->> 'no')::integer, kind, (m ->> 'position')::integer, (m ->> 'at')::timestamptz,
-        m ->> 'name', m -> 'payload', entity_id, entity_no
+      select run, no, kind, position, at, name, coalesce(payload, case when payload_null then 'null'::json end), entity,
+        entity_no
       from numbered
       returning events.run_id, events.event_no, events.entity_no
     ), grown as (
       update entities e set last_no = last.entity_no, changed_at = clock_timestamp()
-      from (select numbered.entity_id, max(numbered.entity_no) as entity_no from numbered group by numbered.entity_id) last
-      where e.entity_id = last.entity_id and e.last_no < last.entity_no
+      from (select numbered.entity, max(numbered.entity_no) as entity_no from numbered group by numbered.entity) last
+      where e.entity_id = last.entity and e.last_no < last.entity_no
     )
     select json_agg(json_build_object('run', noted.run_id, 'no', noted.event_no, 'entity_no', noted.entity_no))
     into v_numbers
     from noted;
   end if;
 
-  if p_extra -> 'snapshots' is not null then
-    update entities e set snapshot = (c.m -> 'document')::jsonb, snapshot_no = (c.m ->> 'no')::bigint
-    from live_members(p_extra, 'snapshots', 'run', p_live) c
-    where e.entity_id = (c.m ->> 'entity')::uuid and e.snapshot_no < (c.m ->> 'no')::bigint;
+  if v_parts.snapshots is not null then
+    update entities e set snapshot = c.document, snapshot_no = c.no
+    from json_to_recordset(v_parts.snapshots) as c (run uuid, entity uuid, no bigint, document jsonb)
+    where e.entity_id = c.entity and e.snapshot_no < c.no and (p_live is null or c.run = any (p_live));
   end if;
 
   -- Signal ids come last: the longest wait for a lock is here, when all else is written.
-  if p_extra -> 'signals' is not null then
-    select json_agg(c.m order by c.place) into v_part from live_members(p_extra, 'signals', 'by', p_live) c;
-    if v_part is not null then
-      select v_wake || coalesce(array_agg(json_build_object('run', s.to_run, 'owner', s.owner, 'queue', s.task_queue))
-        filter (where s.to_run is not null), '{}')
-      into v_wake
-      from route_signals(v_part) s;
-    end if;
+  if v_parts.signals is not null then
+    select v_wake || coalesce(array_agg(json_build_object('run', s.to_run, 'owner', s.owner, 'queue', s.task_queue))
+      filter (where s.to_run is not null), '{}')
+    into v_wake
+    from route_signals(v_parts.signals, p_live) s;
   end if;
 
-  if p_extra -> 'waits' is not null then
-    select json_agg(c.m) into v_part from live_members(p_extra, 'waits', 'run', p_live) c;
-    if v_part is not null then
-      select json_agg(w) into v_inbox from await_signals(v_part) w;
-    end if;
+  if v_parts.waits is not null then
+    select json_agg(w) into v_inbox from await_signals(v_parts.waits, p_live) w;
   end if;
 
-  if p_extra -> 'releases' is not null then
+  if v_parts.releases is not null then
     update runs r
-    set owner = null, busy = false, problem = c.m -> 'problem',
+    set owner = null, busy = false, problem = c.problem,
       ready_at = case
-        when c.m -> 'problem' is not null then 'infinity'
-        when (c.m ->> 'ready')::boolean or exists (select 1 from inbox i where i.run_id = r.run_id) then clock_timestamp()
+        when c.problem is not null then 'infinity'
+        when c.ready or exists (select 1 from inbox i where i.run_id = r.run_id) then clock_timestamp()
         else coalesce(r.wake_at, 'infinity')
       end
-    from live_members(p_extra, 'releases', 'run', p_live) c
-    where r.run_id = (c.m ->> 'run')::uuid and r.owner = p_worker and r.status = 'running';
+    from json_to_recordset(v_parts.releases) as c (run uuid, ready boolean, problem json)
+    where r.run_id = c.run and r.owner is not distinct from p_worker and r.status = 'running'
+      and (p_live is null or c.run = any (p_live));
   end if;
 
   if cardinality(v_wake) = 0 and v_refused is null and v_started is null and v_numbers is null and v_inbox is null

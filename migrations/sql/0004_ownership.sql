@@ -95,9 +95,9 @@ begin
 end;
 $$;
 
--- Records what became of leased attempts. `p_outcomes` is a json array of {run, position, attempt, kind, name, payload,
--- retry_ms}: with retry_ms the attempt goes back to the queue as the next one, else its outcome becomes a message to the
--- run (kind 1 or 2). An outcome whose lease is no longer the worker's writes nothing. Returns what to wake.
+-- Records what became of leased attempts. `p_outcomes` is a json array of {run, position, attempt, kind, payload, payload_null,
+-- retry_ms, advance}: with retry_ms the attempt goes back to the queue, `advance` numbers on, else its outcome becomes a
+-- message to the run (kind 1 or 2). An outcome whose lease is no longer the worker's writes nothing. Returns what to wake.
 create function settle_activities(p_worker uuid, p_number bigint, p_outcomes json)
 returns json
 language plpgsql
@@ -113,28 +113,32 @@ begin
   insert into flushes (writer, number) values (p_worker, p_number);
   perform 1
   from runs r
-  where r.run_id = any (array(select (m ->> 'run')::uuid from json_array_elements(p_outcomes) m))
+  where r.run_id = any (array(select m.run from json_to_recordset(p_outcomes) as m (run uuid)))
   order by r.run_id
   for no key update;
 
   update activities a
-  set state = 'queued', owner = null, attempt = a.attempt + (m ->> 'advance')::integer, failure = m -> 'payload',
-    due_at = clock_timestamp() + make_interval(secs => (m ->> 'retry_ms')::double precision / 1000)
-  from json_array_elements(p_outcomes) m
-  where m ->> 'retry_ms' is not null
-    and a.run_id = (m ->> 'run')::uuid and a.position = (m ->> 'position')::integer
-    and a.owner = p_worker and a.attempt = (m ->> 'attempt')::integer;
+  set state = 'queued', owner = null, attempt = a.attempt + m.advance, failure = coalesce(m.payload, a.failure),
+    due_at = clock_timestamp() + make_interval(secs => m.retry_ms / 1000)
+  from json_to_recordset(p_outcomes) as m (
+    run uuid, "position" integer, attempt integer, payload json, retry_ms double precision, advance integer
+  )
+  where m.retry_ms is not null
+    and a.run_id = m.run and a.position = m.position and a.owner is not distinct from p_worker and a.attempt = m.attempt;
 
   with settled as (
-    delete from activities a using json_array_elements(p_outcomes) m
-    where m ->> 'retry_ms' is null
-      and a.run_id = (m ->> 'run')::uuid and a.position = (m ->> 'position')::integer
-      and a.owner = p_worker and a.attempt = (m ->> 'attempt')::integer
-    returning a.run_id, a.position, a.name, m
+    delete from activities a
+    using json_to_recordset(p_outcomes) as m (
+      run uuid, "position" integer, attempt integer, kind smallint, payload json, payload_null boolean,
+      retry_ms double precision
+    )
+    where m.retry_ms is null
+      and a.run_id = m.run and a.position = m.position and a.owner is not distinct from p_worker and a.attempt = m.attempt
+    returning a.run_id, a.position, a.name, m.kind, m.payload, m.payload_null
   )
   select json_agg(json_build_object(
-    'to', settled.run_id, 'position', settled.position, 'kind', (settled.m ->> 'kind')::integer, 'name', settled.name,
-    'payload', settled.m -> 'payload'
+    'to', settled.run_id, 'position', settled.position, 'kind', settled.kind, 'name', settled.name,
+    'payload', settled.payload, 'payload_null', settled.payload_null
   )) into v_messages
   from settled;
 

@@ -53,8 +53,9 @@ begin
 end;
 $$;
 
--- Sends signals of a client. `p_signals`: json array of {to, name, payload} (to one run) or {name, payload, ttl_ms} (to the
--- one that has waited longest). The reply says for each, in order: {run, owner, queue, open, kept_until}.
+-- Sends signals of a client. `p_signals`: json array of {to, name, payload, payload_null} (to one run) or {name, payload,
+-- payload_null, ttl_ms} (to the one that has waited longest). The reply says for each, in order: {run, owner, queue, open,
+-- kept_until}.
 create function send_signals(p_client uuid, p_number bigint, p_signals json)
 returns json
 language plpgsql
@@ -66,23 +67,25 @@ declare
   v_reply json;
 begin
   insert into flushes (writer, number) values (p_client, p_number);
-  select json_agg(json_build_object('to', m ->> 'to', 'kind', 4, 'name', m ->> 'name', 'payload', m -> 'payload') order by place)
-  into v_direct
-  from json_array_elements(p_signals) with ordinality as list(m, place)
-  where m ->> 'to' is not null;
-  select json_agg(m order by place) into v_routed
-  from json_array_elements(p_signals) with ordinality as list(m, place)
-  where m ->> 'to' is null;
+  select
+    coalesce(json_agg(json_build_object(
+      'to', m."to", 'kind', 4, 'name', m.name, 'payload', m.payload, 'payload_null', m.payload_null
+    ) order by m.place) filter (where m."to" is not null), '[]'),
+    coalesce(json_agg(json_build_object(
+      'name', m.name, 'payload', m.payload, 'payload_null', m.payload_null, 'ttl_ms', m.ttl_ms
+    ) order by m.place) filter (where m."to" is null), '[]')
+  into v_direct, v_routed
+  from rows from (json_to_recordset(p_signals) as (
+    "to" uuid, name text, payload json, payload_null boolean, ttl_ms double precision
+  )) with ordinality as m ("to", name, payload, payload_null, ttl_ms, place);
 
   with direct as (
-    select d.to_run, d.open, d.owner, d.task_queue from deliver_messages(coalesce(v_direct, '[]')) d
+    select d.to_run, d.open, d.owner, d.task_queue from deliver_messages(v_direct) d
   ), routed as (
-    select r.place, r.to_run, r.owner, r.task_queue, r.kept_until
-    from route_signals(coalesce(v_routed, '[]')) r
+    select r.place, r.to_run, r.owner, r.task_queue, r.kept_until from route_signals(v_routed) r
   ), asked as (
-    select place, m, case when m ->> 'to' is null
-      then row_number() over (partition by m ->> 'to' is null order by place) end as turn
-    from json_array_elements(p_signals) with ordinality as list(m, place)
+    select m."to", m.place, sum(case when m."to" is null then 1 else 0 end) over (order by m.place) as turn
+    from rows from (json_to_recordset(p_signals) as ("to" uuid)) with ordinality as m ("to", place)
   )
   select json_agg(json_build_object(
     'run', coalesce(direct.to_run, routed.to_run), 'owner', coalesce(direct.owner, routed.owner),
@@ -91,8 +94,8 @@ begin
   ) order by asked.place)
   into v_reply
   from asked
-  left join direct on direct.to_run = (asked.m ->> 'to')::uuid
-  left join routed on routed.place = asked.turn;
+  left join direct on direct.to_run = asked."to"
+  left join routed on asked."to" is null and routed.place = asked.turn;
   update flushes set reply = v_reply where writer = p_client and number = p_number;
   return v_reply;
 end;

@@ -17,6 +17,7 @@ import type { ClientQueries } from '../store/client-queries.ts';
 import { listenSource } from '../store/connection-source.ts';
 import type { ConnectionSource } from '../store/connection-source.ts';
 import { channelName } from '../store/identifiers.ts';
+import { withPayload } from '../store/json-member.ts';
 import { Listener } from '../store/listener.ts';
 import { newId } from '../store/new-id.ts';
 import { Notifier } from '../store/notifier.ts';
@@ -406,8 +407,8 @@ export class StoreClient {
 }
 
 function encodeSignal({ signalId, payload, toRunId, keepMs }: SignalRequest): string {
-  const head = JSON.stringify({ name: signalId, to: toRunId, ttl_ms: keepMs ?? KEEP_MS_DEFAULT }).slice(0, -1);
-  return payload === null ? `${head}}` : `${head},"payload":${payload}}`;
+  const head = JSON.stringify({ name: signalId, to: toRunId, ttl_ms: keepMs ?? KEEP_MS_DEFAULT });
+  return withPayload(head, 'payload', payload);
 }
 
 function describeRun(row: RunRow): RunDescription {

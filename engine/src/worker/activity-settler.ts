@@ -5,6 +5,7 @@
  */
 import { crashPoint } from '../crash-points.ts';
 import { commitFlush } from '../store/flush-commit.ts';
+import { withPayload } from '../store/json-member.ts';
 import type { Session } from '../store/session.ts';
 import { classifySqlError } from '../store/sql-errors.ts';
 import type { WorkerQueries } from '../store/worker-queries.ts';
@@ -109,9 +110,8 @@ export class ActivitySettler {
 }
 
 function encode(outcomes: readonly LeasedOutcome[]): string {
-  const members = outcomes.map(({ runId, position, attempt, kind, payload, retryMs, advance }) => {
-    const head = JSON.stringify({ run: runId, position, attempt, kind, advance, retry_ms: retryMs }).slice(0, -1);
-    return payload === null ? `${head}}` : `${head},"payload":${payload}}`;
-  });
+  const members = outcomes.map(({ runId, position, attempt, kind, payload, retryMs, advance }) =>
+    withPayload(JSON.stringify({ run: runId, position, attempt, kind, advance, retry_ms: retryMs }), 'payload', payload),
+  );
   return `[${members.join(',')}]`;
 }
