@@ -4,7 +4,7 @@
 -- Starts runs (see insert_runs). The reply holds the refused ones and their holders.
 create function start_runs(
   p_client uuid, p_number bigint, p_run uuid[], p_workflow_id text[], p_workflow_name text[], p_task_queue text[],
-  p_watcher text, p_delay_ms integer[], p_retention_seconds integer[], p_input json[], p_options json[]
+  p_watcher text, p_delay_ms bigint[], p_retention_seconds integer[], p_input json[], p_options json[]
 )
 returns json
 language plpgsql

@@ -13,7 +13,6 @@ import { sharedClient } from './shared-clients.ts';
 /** The namespace when none is given. */
 export const NAMESPACE_DEFAULT = 'memflow';
 const RETENTION_DEFAULT_SECONDS = 604_800;
-const DELAY_MAX_MS = 2_147_483_647;
 
 /** MemFlow's client. Connects with its first call; `MemFlow.shutdown()` closes it. */
 export class Client {
@@ -82,7 +81,7 @@ export class WorkflowClient {
       taskQueue: checked.taskQueue,
       input: checked.input,
       options: checked.options,
-      delayMs: Math.min(delayMs, DELAY_MAX_MS),
+      delayMs,
       retentionSeconds: checked.retentionSeconds ?? RETENTION_DEFAULT_SECONDS,
     });
     return new WorkflowHandle(client, { workflowId, runId });

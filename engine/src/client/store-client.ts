@@ -11,7 +11,7 @@ import { foldChange } from '../core/entity-fold.ts';
 import type { EntityChange } from '../core/entity-fold.ts';
 import type { FailureJson } from '../core/failure.ts';
 import type { Json } from '../core/json.ts';
-import { int4Array, jsonArray, textArray, uuidArray } from '../store/binary-arrays.ts';
+import { int4Array, int8Array, jsonArray, textArray, uuidArray } from '../store/binary-arrays.ts';
 import { clientQueries } from '../store/client-queries.ts';
 import type { ClientQueries } from '../store/client-queries.ts';
 import { listenSource } from '../store/connection-source.ts';
@@ -359,7 +359,7 @@ export class StoreClient {
           textArray(items.map(({ workflowName }) => workflowName)),
           textArray(items.map(({ taskQueue }) => taskQueue)),
           this.#channel,
-          int4Array(items.map(({ delayMs }) => Math.round(delayMs))),
+          int8Array(items.map(({ delayMs }) => Math.round(delayMs))),
           int4Array(items.map(({ retentionSeconds }) => retentionSeconds)),
           jsonArray(items.map(({ input }) => input)),
           jsonArray(items.map(({ options }) => options)),

@@ -25,6 +25,8 @@ export interface ConnectionSource {
   readonly direct?: ConnectionSource;
   /** A new client, not connected, with the given settings in place of the user's. */
   createClient(overrides: ClientOverrides): pg.Client;
+  /** What a client of another thread is made from: the user's options, without those that the engine decides. */
+  readonly config: pg.ClientConfig;
   /** `host:port/database`, without user and password. */
   describe(): string;
 }
@@ -134,6 +136,7 @@ function sourceOf({ config, field, flags, clientClass = pg.Client }: SourceParts
     polling,
     pooled,
     ...(direct === undefined ? {} : { direct }),
+    config: clean,
     createClient: ({ applicationName, connectTimeoutMs }) =>
       new clientClass({
         ...clean,

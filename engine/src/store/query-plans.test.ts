@@ -5,7 +5,7 @@
  */
 import { beforeAll, afterAll, describe, expect, test } from "vitest";
 import { testSource, uniqueName } from "../testing/test-database.ts";
-import { boolArray, int2Array, int4Array, jsonArray, textArray, timestamptzArray, uuidArray } from "./binary-arrays.ts";
+import { boolArray, int2Array, int4Array, int8Array, jsonArray, textArray, timestamptzArray, uuidArray } from "./binary-arrays.ts";
 import { clientQueries } from "./client-queries.ts";
 import { quoteIdentifier } from "./identifiers.ts";
 import { migrate } from "./migrator.ts";
@@ -69,7 +69,7 @@ function starts(count: number): Statement {
     ...asked.startRuns,
     values: [
       newId(), (flushNumber += 1), uuidArray(ids), textArray(ids.map((id) => `w-${id}`)), textArray(ids.map(() => "flow")),
-      textArray(ids.map(() => "queue")), "channel", int4Array(ids.map(() => 0)), int4Array(ids.map(() => 60)),
+      textArray(ids.map(() => "queue")), "channel", int8Array(ids.map(() => 0)), int4Array(ids.map(() => 60)),
       jsonArray(ids.map(() => "[]")), jsonArray(ids.map(() => null)),
     ],
   };
@@ -116,7 +116,7 @@ function statements(runIds: readonly string[]): Record<string, () => Statement> 
     "the outcomes that a client waits for": () => ({ ...asked.outcomes, values: [runIds] }),
     "the inbox": () => ({ ...queries.loadInbox, values: [runIds, runIds.map(() => "0")] }),
     "the histories": () => ({ ...queries.loadEvents, values: [runIds] }),
-    "the search for dead workers": () => ({ ...queries.buryWorkers, values: [2] }),
+    "the search for dead workers": () => ({ ...queries.buryWorkers, values: [worker, 2] }),
     "the release of the dead": () => ({ ...queries.releaseDead, values: [100] }),
     "signals": () => ({
       ...asked.sendSignals,

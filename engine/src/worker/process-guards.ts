@@ -28,6 +28,13 @@ export function currentOwner(): { readonly kind: 'run' | 'activity'; readonly id
   return context === undefined ? undefined : { kind: 'run', id: context.facts.runId, position: context.nextPosition };
 }
 
+/** An exception in a callback of a workflow, such as one of an event emitter, fails its run. */
+function failCurrentRun(error: unknown): boolean {
+  const context = currentContext();
+  context?.fail(error);
+  return context !== undefined;
+}
+
 async function install(): Promise<void> {
   await assertSyncDrain();
   installGlobalGuards({
@@ -48,6 +55,6 @@ async function install(): Promise<void> {
       return true;
     },
     onHandled: (promise) => owners.get(promise)?.unhandled.delete(promise) ?? false,
-    onUncaught: (error) => failCurrentActivity(error),
+    onUncaught: (error) => failCurrentActivity(error) || failCurrentRun(error),
   });
 }

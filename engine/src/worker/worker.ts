@@ -25,7 +25,6 @@ import { activityRegistry } from './activity-registry.ts';
 import type { LoopMarks } from './activity-executor.ts';
 import { Incarnation } from './incarnation.ts';
 import { currentOwner, guardProcess } from './process-guards.ts';
-import { threadConnection } from './thread-connection.ts';
 import { SUSPECT_AFTER, resolveWorkerOptions } from './worker-options.ts';
 import type { QueueService, ResolvedWorkerOptions, WorkerOptions } from './worker-options.ts';
 
@@ -183,7 +182,7 @@ export class EngineWorker {
     }
     const schema = quoteIdentifier(this.#options.schema);
     this.#heartbeat = startHeartbeat({
-      connection: threadConnection(this.#options.source),
+      connection: this.#options.source.config,
       workerId,
       beatMs: this.#options.beatMs,
       killMs: this.#options.blockedLoopKillMs,
@@ -292,7 +291,7 @@ export class EngineWorker {
   async #sweep(): Promise<void> {
     const { rows } = await this.#control.query<{ holding: boolean; suspects: boolean }>({
       ...this.#queries.buryWorkers,
-      values: [SUSPECT_AFTER],
+      values: [this.#incarnation.workerId, SUSPECT_AFTER],
     });
     if (rows[0]?.holding === true) await this.#releaseDead();
     this.#incarnation.expectSuspects(rows[0]?.suspects === true);
