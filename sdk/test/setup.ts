@@ -12,7 +12,7 @@ import { EngineWorker, forgetProvisioned, resolveConnection } from "@memflow/eng
 import type { Invoke, WorkerOptions } from "@memflow/engine";
 import { eventually } from "@memflow/engine/testing";
 import { Client, MemFlow, Worker } from "@memflow/sdk";
-import type { WorkerConfig, WorkflowHandle } from "@memflow/sdk";
+import type { WorkerConfig, WorkflowFunction, WorkflowHandle } from "@memflow/sdk";
 import pg from "pg";
 import { onTestFinished } from "vitest";
 
@@ -51,10 +51,10 @@ export interface TestStore {
   readonly client: Client;
   /** A worker of this process; workers of equal options share one engine. */
   worker(config: Omit<WorkerConfig, "connection" | "namespace">): Promise<Worker>;
-  /** An engine of its own in this process, which can crash. */
+  /** An engine of its own in this process, which can crash; without interceptors. */
   engine(options: {
     readonly taskQueue: string;
-    readonly workflows: ReadonlyMap<string, Invoke>;
+    readonly workflows: Readonly<Record<string, WorkflowFunction>> | ReadonlyMap<string, Invoke>;
     readonly tuning?: Partial<WorkerOptions>;
   }): Promise<EngineWorker>;
   /** Declares an engine that has crashed dead, at once, and releases what it held. */
@@ -100,7 +100,7 @@ export async function setup(): Promise<TestStore> {
         ...tuning,
       });
       engines.push(engine);
-      await engine.serve(taskQueue, workflows);
+      await engine.serve(taskQueue, workflows instanceof Map ? workflows : invocations(workflows));
       return engine;
     },
     bury: async (workerId) => {
@@ -121,6 +121,16 @@ export async function setup(): Promise<TestStore> {
       return rows;
     },
   };
+}
+
+/** Workflow functions as an engine of its own takes them. */
+function invocations(functions: object): ReadonlyMap<string, Invoke> {
+  return new Map(
+    Object.entries(functions as Record<string, WorkflowFunction>).map(([name, call]) => [
+      name,
+      (_context, args) => call(...(args as never[])),
+    ]),
+  );
 }
 
 /** The connection string of the test run's Postgres. */

@@ -94,7 +94,8 @@ function copyValue(value: unknown, state: CopyState): Json | undefined {
   if (typeof value === "string") return copyText(value, state);
   if (typeof value === "boolean" || value === null || Number.isFinite(value)) {
     state.budget.bytesLeft -= String(value).length;
-    return value as Json;
+    // JSON has one zero: the copy is what comes back.
+    return Object.is(value, -0) ? 0 : (value as Json);
   }
   if (typeof value === "number") return copyValue(null, state);
   if (typeof value !== "object" || value === null) return undefined;

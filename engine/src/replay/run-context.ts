@@ -65,6 +65,16 @@ export interface DurableCall {
   readonly startedId?: string;
 }
 
+/** Looks on while a run is replayed to find out what went wrong in it (see diagnosis.ts). */
+export interface Witness {
+  /** A durable call took this position. */
+  called(position: number): void;
+  /** Where the call of a position was made, as file:line:column; '' when that is not known. */
+  placeOf(position: number): string;
+  /** Where the code waits for what no history settles. */
+  placeOfBlockedAwait(): string;
+}
+
 const storage = new AsyncLocalStorage<RunContext>();
 
 /** The run whose workflow code is executing, by its async context. */
@@ -88,6 +98,11 @@ export class RunContext implements RunGuard {
   replaying = false;
   /** The first violation of determinism; the run is parked with it. */
   violated: DeterminismViolation | undefined;
+  /** An exception from a callback of the code. */
+  thrown: { readonly error: unknown } | undefined;
+  readonly witness: Witness | undefined;
+  /** Told of a violation outside the run's activation: nothing else would look for it. */
+  readonly #onStray: (() => void) | undefined;
   #nowMs: number;
   #nextPosition: number;
   #random: () => number;
@@ -100,10 +115,14 @@ export class RunContext implements RunGuard {
     readonly basePosition: number;
     readonly nowMs: number;
     readonly entity: EntityView;
+    readonly witness?: Witness | undefined;
+    readonly onStray?: (() => void) | undefined;
   }) {
     this.facts = options.facts;
     this.attempt = options.attempt;
     this.entity = options.entity;
+    this.witness = options.witness;
+    this.#onStray = options.onStray;
     this.#nowMs = options.nowMs;
     this.#basePosition = options.basePosition;
     this.#nextPosition = options.basePosition;
@@ -145,9 +164,10 @@ export class RunContext implements RunGuard {
 
   /** Takes the next position for a call that needs no command, such as a wait whose signal is here already. */
   takePosition(call: string): number {
-    if (!this.active) throw this.violation(call, 'outside the activation of its run: it followed an await that is not durable');
+    if (!this.active) throw this.violation(call, FOLLOWED_AN_AWAIT);
     const position = this.#nextPosition;
     this.#nextPosition += 1;
+    this.witness?.called(position);
     return position;
   }
 
@@ -187,7 +207,14 @@ export class RunContext implements RunGuard {
     const position = this.takePosition('setTimeout');
     const milliseconds = Number.isFinite(delayMs) && delayMs > 0 ? Math.ceil(delayMs) : 0;
     this.#commands.push({ kind: 'timer', position, dueMs: this.#nowMs + milliseconds });
-    this.pending.set(position, { kind: 'timer', name: null, resolve: callback, reject: () => undefined });
+    const fire = (): void => {
+      try {
+        callback();
+      } catch (error) {
+        this.fail(error);
+      }
+    };
+    this.pending.set(position, { kind: 'timer', name: null, resolve: fire, reject: () => undefined });
     return position;
   }
 
@@ -197,9 +224,20 @@ export class RunContext implements RunGuard {
     this.#commands.push({ kind: 'cancel_timer', position: id });
   }
 
+  /** Takes an exception that no `try` of the code surrounds: it fails the run, as it would end a process. */
+  fail(error: unknown): void {
+    this.thrown ??= { error };
+    if (!this.active) this.#onStray?.();
+  }
+
   violation(call: string, remedy?: string): DeterminismViolation {
     const error = new DeterminismViolation({ call, place: currentUserPlace(), remedy });
     this.violated ??= error;
+    if (!this.active) this.#onStray?.();
     return error;
   }
 }
+
+/** What to do about code that went on by itself, outside its run's activation. */
+export const FOLLOWED_AN_AWAIT =
+  'it followed an await of something that is not recorded (I/O, a promise made elsewhere); do that in an activity';

@@ -15,8 +15,8 @@ import { decodePayload, encodePayload } from '../core/payload.ts';
 import { drainMicrotasks } from '../guards/sync-drain.ts';
 import type { Command } from '../core/commands.ts';
 import { EntityView } from './entity-view.ts';
-import { RunContext } from './run-context.ts';
-import type { PendingCall, RunFacts } from './run-context.ts';
+import { FOLLOWED_AN_AWAIT, RunContext } from './run-context.ts';
+import type { PendingCall, RunFacts, Witness } from './run-context.ts';
 
 /** A workflow as users write it. */
 export type WorkflowFunction = (...args: never[]) => unknown;
@@ -51,21 +51,33 @@ const ANSWERS: Readonly<Partial<Record<EventKind, Command['kind']>>> = {
 export class RunMachine {
   readonly facts: RunFacts;
   readonly #invoke: Invoke;
+  readonly #witness: Witness | undefined;
   #context: RunContext;
   #state: MachineState = { kind: 'waiting' };
   #returned: MachineState | undefined;
   #started = false;
+  #onStray: (() => void) | undefined;
 
-  constructor(facts: RunFacts, invoke: Invoke) {
+  constructor(facts: RunFacts, invoke: Invoke, witness?: Witness) {
     this.facts = facts;
     this.#invoke = invoke;
-    this.#context = new RunContext({
-      facts,
-      attempt: 1,
-      basePosition: 0,
-      nowMs: facts.startedMs,
-      entity: new EntityView(),
-    });
+    this.#witness = witness;
+    this.#context = this.#newContext({ attempt: 1, basePosition: 0, nowMs: facts.startedMs, entity: new EntityView() });
+  }
+
+  /** The same run and code from the beginning, under the eyes of a witness. */
+  witnessed(witness: Witness): RunMachine {
+    return new RunMachine(this.facts, this.#invoke, witness);
+  }
+
+  /** Calls back when the code went on outside an activation: then `assertSound` throws. Called inside the run. */
+  onStray(callback: () => void): void {
+    this.#onStray = callback;
+  }
+
+  /** @throws {DeterminismViolation} When the code of a run that still waits has violated determinism. */
+  assertSound(): void {
+    if (this.#state.kind === 'waiting' && this.#context.violated !== undefined) throw this.#context.violated;
   }
 
   get context(): RunContext {
@@ -94,7 +106,7 @@ export class RunMachine {
         return;
       }
       if (!isThenable(outcome)) this.#complete(outcome);
-      else outcome.then((result) => this.#complete(result), (error: unknown) => this.#fail(error));
+      else outcome.then((result) => this.#ended(() => this.#complete(result)), (error: unknown) => this.#ended(() => this.#fail(error)));
     });
   }
 
@@ -107,6 +119,10 @@ export class RunMachine {
   apply(event: HistoryEvent): void {
     if (event.kind === EVENT_KIND.attemptFailed) {
       this.#beginAttempt(event);
+      return;
+    }
+    if (event.kind === EVENT_KIND.timerFired && event.position === null) {
+      this.restart(event);
       return;
     }
     this.#context.advanceTo(event.atMs);
@@ -134,8 +150,7 @@ export class RunMachine {
   /** A workflow that failed starts anew, with its memory and without its history. */
   #beginAttempt(event: HistoryEvent): void {
     const previous = this.#context;
-    this.#context = new RunContext({
-      facts: this.facts,
+    this.#context = this.#newContext({
       attempt: previous.attempt + 1,
       basePosition: Math.max(previous.nextPosition, (event.position ?? 0)),
       nowMs: Math.max(previous.nowMs(), event.atMs),
@@ -146,6 +161,15 @@ export class RunMachine {
     this.#started = false;
   }
 
+  #newContext(options: {
+    readonly attempt: number;
+    readonly basePosition: number;
+    readonly nowMs: number;
+    readonly entity: EntityView;
+  }): RunContext {
+    return new RunContext({ ...options, facts: this.facts, witness: this.#witness, onStray: () => this.#onStray?.() });
+  }
+
   #activate(work: () => void): void {
     const context = this.#context;
     if (this.#state.kind !== 'waiting') return;
@@ -154,8 +178,16 @@ export class RunMachine {
     drainMicrotasks();
     context.active = false;
     if (context.violated !== undefined) throw context.violated;
+    if (context.thrown !== undefined) this.#fail(context.thrown.error);
     if (this.#returned !== undefined) this.#finish(context);
     else if (context.pending.size === 0) throw blockedOutside(context);
+  }
+
+  /** The function has ended; outside an activation only something that is not durable can have ended it. */
+  #ended(note: () => void): void {
+    const context = this.#context;
+    if (context.active) note();
+    else context.violation(`the end of "${context.facts.workflowName}"`, FOLLOWED_AN_AWAIT);
   }
 
   #complete(result: unknown): void {
@@ -192,9 +224,9 @@ export class RunMachine {
       if (event.kind === EVENT_KIND.commandFailed) return call;
       const named = call.name === null || event.name === null || call.name === event.name;
       if (call.kind === kind && named) return call;
-      throw mismatch(event, describe(call.kind, call.name));
+      throw mismatch(context, event, describe(call.kind, call.name));
     }
-    if (position >= context.nextPosition) throw mismatch(event, 'nothing more');
+    if (position >= context.nextPosition) throw mismatch(context, event, 'nothing more');
     return undefined;
   }
 
@@ -281,12 +313,14 @@ export class RunMachine {
 
 const FATAL_CODE: unknown = new FatalError('').code;
 
-function mismatch(event: HistoryEvent, actual: string): HistoryMismatchError {
+function mismatch({ witness, nextPosition }: RunContext, event: HistoryEvent, actual: string): HistoryMismatchError {
+  const position = event.position ?? -1;
   return new HistoryMismatchError({
-    position: event.position ?? -1,
+    position,
     expected: describe(ANSWERS[event.kind] ?? 'event', event.name),
     actual,
-    place: '',
+    // Code that asks for nothing more stands at, or has passed, its last call.
+    place: witness?.placeOf(Math.min(position, nextPosition - 1)) ?? '',
   });
 }
 
@@ -297,7 +331,7 @@ function describe(kind: string, name: string | null): string {
 function blockedOutside(context: RunContext): DeterminismViolation {
   return new DeterminismViolation({
     call: `an await in "${context.facts.workflowName}" after position ${context.nextPosition - 1}`,
-    place: '',
+    place: context.witness?.placeOfBlockedAwait() ?? '',
     remedy: 'it waits for something that is not recorded (I/O, a promise made elsewhere); do it in an activity',
   });
 }

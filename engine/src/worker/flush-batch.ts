@@ -31,6 +31,7 @@ export function contributionOf(
   run: OwnedRun,
   limits: { readonly nowMs: number; readonly eventsMax: number; readonly bytesMax: number },
 ): RunContribution | undefined {
+  if (run.diagnosing) return undefined;
   if (run.problem !== undefined) return givenUp(run, run.problem);
   const taken = takePending(run, run.oneByOne ? { ...limits, eventsMax: 1 } : limits);
   // Whole milliseconds: what a row keeps of a finer time could read as the next one on replay.

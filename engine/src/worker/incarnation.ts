@@ -12,6 +12,8 @@ import { encodeFailure } from '../core/failure.ts';
 import { isRetryable, normalizeRetryPolicy, retryDelayMs } from '../core/retry-policy.ts';
 import type { RetryPolicy } from '../core/retry-policy.ts';
 import { crashPoint } from '../crash-points.ts';
+import { diagnose } from '../replay/diagnosis.ts';
+import type { PlacelessError } from '../replay/diagnosis.ts';
 import { RunMachine } from '../replay/run-machine.ts';
 import { channelName } from '../store/identifiers.ts';
 import type { Notifier } from '../store/notifier.ts';
@@ -225,6 +227,7 @@ export class Incarnation {
       activity: (taskQueue, name) => context.activities.find(taskQueue, name),
       mark: (run) => this.#mark(run),
       feed: (run, span) => this.#feed(run, span),
+      diagnose: (run, error) => void this.#diagnose(run, error),
       parked: (run, error) => this.#parked(run, error),
       timersChanged: () => this.#armTimer(),
       committed: (contributions, reply) => this.#committed(contributions, reply),
@@ -676,6 +679,28 @@ export class Incarnation {
     } finally {
       this.#feeding = false;
     }
+  }
+
+  /** Reads all that a run has recorded and replays it under observation. */
+  async #diagnose(run: OwnedRun, error: PlacelessError): Promise<void> {
+    let found: unknown = error;
+    try {
+      const events = (await this.#loader.events([run.id])).get(run.id) ?? [];
+      const last = events.reduce((latest, { entityNo }) => Math.max(latest, entityNo ?? 0), 0);
+      const span = { entityId: run.facts.entityId, first: 1, last };
+      const changes = last === 0 ? [] : ((await this.#loader.changes([span])).get(span.entityId) ?? []);
+      await this.#inMacrotask(() => {
+        this.#context.marks.enter('run', run.id, 0);
+        try {
+          found = diagnose({ machine: run.machine, events, changes, error });
+        } finally {
+          this.#context.marks.leave();
+        }
+      });
+    } catch (failure) {
+      this.#context.options.log('warn', 'the place of a problem was not found', { runId: run.id, error: String(failure) });
+    }
+    if (this.#alive) this.#driver.diagnosed(run, found);
   }
 
   // ---- time

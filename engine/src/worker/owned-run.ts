@@ -134,6 +134,8 @@ export class OwnedRun {
   restartAtMs: number | undefined;
   restartFired: boolean = false;
   problem: RunProblem | undefined;
+  /** Its history is replayed to find the place of its problem: nothing is recorded meanwhile. */
+  diagnosing: boolean = false;
   /** Give the run up with the next flush. */
   releasing: boolean = false;
   /** Record one event per flush: Postgres refuses one of several. */

@@ -13,6 +13,9 @@ import type { EventDraft, HistoryEvent } from '../core/events.ts';
 import { AttemptLostError, MemFlowError } from '../core/errors.ts';
 import { encodeFailure } from '../core/failure.ts';
 import { crashPoint } from '../crash-points.ts';
+import { runOutsideGuards } from '../guards/outside-runs.ts';
+import { lacksPlace } from '../replay/diagnosis.ts';
+import type { PlacelessError } from '../replay/diagnosis.ts';
 import type { NumberedChange } from '../replay/entity-view.ts';
 import type { ActivityExecutor, ActivityOutcome, ActivityTask, LoopMarks } from './activity-executor.ts';
 import type { ActivityFunction } from './activity-registry.ts';
@@ -33,6 +36,8 @@ export interface RunDriverHost {
   mark(run: OwnedRun): void;
   /** The run's machine needs changes of its entity: read them, then call `fed`. */
   feed(run: OwnedRun, span: readonly [number, number]): void;
+  /** Find the place of the error that parks the run, then call `diagnosed`. */
+  diagnose(run: OwnedRun, error: PlacelessError): void;
   /** The run was given up. */
   parked(run: OwnedRun, error: unknown): void;
   /** The run ended or moved on: its timers may have changed. */
@@ -67,6 +72,7 @@ export class RunDriver {
   /** Begins a run that nobody began before, or replays one from its history. */
   begin(run: OwnedRun, events: readonly HistoryEvent[], rows: readonly ActivityRow[]): void {
     if (events.length > 0) run.replayed = positionsOf(events);
+    run.machine.onStray(() => this.#strayed(run));
     this.#guarded(run, () => {
       run.machine.start();
       this.#applyAll(run, events);
@@ -100,6 +106,12 @@ export class RunDriver {
       run.afterFeed = NO_ROWS;
       this.#proceed(run, rows);
     });
+  }
+
+  /** Parks a run whose problem was looked into. */
+  diagnosed(run: OwnedRun, error: unknown): void {
+    run.diagnosing = false;
+    if (!run.dropped) this.#park(run, error);
   }
 
   /** Records an event that comes from outside the run's code. */
@@ -151,7 +163,8 @@ export class RunDriver {
       work();
     } catch (error) {
       if (!this.#host.alive()) return;
-      this.#park(run, error);
+      if (lacksPlace(error)) this.#lookInto(run, error);
+      else this.#park(run, error);
     } finally {
       this.#host.marks.leave();
     }
@@ -192,8 +205,6 @@ export class RunDriver {
     }
     if (event.kind === EVENT_KIND.timerFired && event.position === null) {
       run.restartAtMs = undefined;
-      machine.restart(event);
-      return;
     }
     machine.apply(event);
     if (event.kind === EVENT_KIND.entityChanged) run.changedBytes += event.payload?.length ?? 0;
@@ -458,6 +469,19 @@ export class RunDriver {
     run.end = state.kind === 'completed'
       ? { status: 'completed', result: state.result, failure: null }
       : { status: 'failed', result: null, failure: state.failure };
+  }
+
+  /** Code went on outside an activation: it is stopped in a turn of its own. Called inside the run. */
+  #strayed(run: OwnedRun): void {
+    runOutsideGuards(() => setImmediate(() => {
+      if (!run.dropped && run.problem === undefined) this.#guarded(run, () => run.machine.assertSound());
+    }));
+  }
+
+  #lookInto(run: OwnedRun, error: PlacelessError): void {
+    run.problem = problemOf(error);
+    run.diagnosing = true;
+    this.#host.diagnose(run, error);
   }
 
   #park(run: OwnedRun, error: unknown): void {

@@ -10,6 +10,7 @@ export class DeterminismViolation extends MemFlowError {
   readonly call: string;
   /** Where in user code, as file:line:column; empty when the engine cannot tell. */
   readonly place: string;
+  readonly remedy: string;
 
   constructor(options: {
     readonly call: string;
@@ -17,12 +18,14 @@ export class DeterminismViolation extends MemFlowError {
     readonly remedy?: string | undefined;
   }) {
     const place = options.place === "" ? "" : ` at ${options.place}`;
-    super(
-      `${options.call} is not deterministic inside a workflow${place}; ${options.remedy ?? "do it in an activity"}`,
-      { name: "DeterminismViolation", code: "DETERMINISM_VIOLATION" },
-    );
+    const remedy = options.remedy ?? "do it in an activity";
+    super(`${options.call} is not deterministic inside a workflow${place}; ${remedy}`, {
+      name: "DeterminismViolation",
+      code: "DETERMINISM_VIOLATION",
+    });
     this.call = options.call;
     this.place = options.place;
+    this.remedy = remedy;
   }
 }
 

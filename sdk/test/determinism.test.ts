@@ -1,0 +1,210 @@
+/**
+ * Code that a replay could not repeat is found, named with its place, parked with its history untouched, and goes on when
+ * the right code returns.
+ */
+import { readFileSync } from "node:fs";
+import { MemFlow } from "@memflow/sdk";
+import type { RunDescription, WorkflowFunction, WorkflowHandle } from "@memflow/sdk";
+import { expect, test } from "vitest";
+import { eventually, setup } from "./setup.ts";
+import type { TestStore } from "./setup.ts";
+
+const FILE = import.meta.filename;
+const QUEUE = "determinism";
+
+const { charge, ship, refund } = MemFlow.workflow.proxyActivities<{
+  charge(): string;
+  ship(): string;
+  refund(): string;
+}>({ activities: { charge: () => "charged", ship: () => "shipped", refund: () => "refunded" } });
+
+/** The line of this file that bears the mark, as a place without its column. */
+function marked(mark: string): string {
+  const lines = readFileSync(FILE, "utf8").split("\n");
+  return `${FILE}:${lines.findIndex((line) => line.includes(`// <- ${mark}`)) + 1}`;
+}
+
+async function parked(handle: WorkflowHandle): Promise<NonNullable<RunDescription["problem"]>> {
+  return await eventually("the run is parked", async () => (await handle.describe()).problem ?? undefined);
+}
+
+function lineOf(problem: NonNullable<RunDescription["problem"]>): string {
+  return String(problem["place"]).replace(/:\d+$/, "");
+}
+
+/**
+ * Starts `order` with the first code, stops its worker while it waits, and lets another take over with the second code:
+ * when the signal comes, since before there is nothing to do.
+ */
+async function takenOver(
+  first: WorkflowFunction,
+  second: WorkflowFunction,
+): Promise<{ store: TestStore; handle: WorkflowHandle }> {
+  const store = await setup();
+  const before = await store.engine({ taskQueue: QUEUE, workflows: { order: first } });
+  const handle = await store.client.workflow.start({ taskQueue: QUEUE, workflowName: "order" });
+  await eventually("it waits", async () => (await store.query("select from waits")).length === 1);
+  before.crash();
+  await store.bury(before.status.workerId);
+  await handle.signal("approved", "yes");
+  await store.engine({ taskQueue: QUEUE, workflows: { order: second } });
+  return { store, handle };
+}
+
+async function original(): Promise<string[]> {
+  const steps = [await charge()];
+  steps.push(await MemFlow.workflow.waitFor<string>("approved"));
+  steps.push(await ship());
+  return steps;
+}
+
+test("code that asks for another activity is found with its line; the run goes on when the right code returns", async () => {
+  const { store, handle } = await takenOver(original, async () => {
+    const steps = [await refund()]; // <- changed
+    steps.push(await MemFlow.workflow.waitFor<string>("approved"));
+    return steps;
+  });
+  const problem = await parked(handle);
+  expect(problem).toMatchObject({
+    name: "HistoryMismatchError",
+    code: "HISTORY_MISMATCH",
+    position: 0,
+    expected: 'activity "charge"',
+    actual: 'activity "refund"',
+  });
+  expect(lineOf(problem)).toBe(marked("changed"));
+  expect(problem.message).toContain(String(problem["place"]));
+  expect((await handle.history()).map(({ kind, name }) => [kind, name])).toEqual([
+    ["activity_completed", "charge"],
+  ]);
+  // A signal to a parked run waits with it.
+  await handle.signal("more", "kept");
+  await store.engine({ taskQueue: QUEUE, workflows: { order: original } });
+  expect(await handle.result()).toEqual(["charged", "yes", "shipped"]);
+  expect((await handle.describe()).problem).toBeNull();
+});
+
+test("code that asks for nothing where history goes on is found at its last call", async () => {
+  const twoSteps = async (): Promise<string> => {
+    await charge();
+    await ship();
+    return await MemFlow.workflow.waitFor<string>("approved");
+  };
+  const { handle } = await takenOver(twoSteps, async () => {
+    return await charge(); // <- shortened
+  });
+  const problem = await parked(handle);
+  expect(problem).toMatchObject({
+    code: "HISTORY_MISMATCH",
+    position: 1,
+    expected: 'activity "ship"',
+    actual: "nothing more",
+  });
+  expect(lineOf(problem)).toBe(marked("shortened"));
+});
+
+test("a step that was put before others is found, one that was put at the end is no difference", async () => {
+  const { handle } = await takenOver(original, async () => {
+    await MemFlow.workflow.sleepFor(1); // <- put before
+    return await original();
+  });
+  const problem = await parked(handle);
+  expect(problem).toMatchObject({
+    code: "HISTORY_MISMATCH",
+    position: 0,
+    expected: 'activity "charge"',
+    actual: "timer",
+  });
+  expect(lineOf(problem)).toBe(marked("put before"));
+
+  const longer = await takenOver(original, async () => [...(await original()), await refund()]);
+  expect(await longer.handle.result()).toEqual(["charged", "yes", "shipped", "refunded"]);
+});
+
+test("a person can resume a parked run, and it parks again while the code is wrong", async () => {
+  const { handle } = await takenOver(original, async () => await refund());
+  const { message } = await parked(handle);
+  expect(await handle.resume()).toBe(true);
+  expect((await parked(handle)).message).toBe(message);
+  await handle.terminate("given up");
+  await expect(handle.result()).rejects.toMatchObject({ code: "TERMINATED", message: "given up" });
+});
+
+/** Real I/O as a user would do it by mistake: through something that was opened elsewhere. */
+const connection = {
+  ask: (): Promise<string> => new Promise((resolve) => setImmediateOutside(() => resolve("answer"))),
+};
+const setImmediateOutside = setImmediate;
+
+test("real I/O that is awaited is found at once, with its line", async () => {
+  const store = await setup();
+  await store.worker({
+    taskQueue: QUEUE,
+    workflow: async function asks() {
+      await charge();
+      return await lookUp();
+    },
+  });
+  const handle = await store.client.workflow.start({ taskQueue: QUEUE, workflowName: "asks" });
+  const problem = await parked(handle);
+  expect(problem).toMatchObject({ name: "DeterminismViolation", code: "DETERMINISM_VIOLATION" });
+  expect(lineOf(problem)).toBe(marked("real I/O"));
+  expect(problem.message).toMatch(/^an await in "asks" after position 0 .* do it in an activity$/);
+});
+
+async function lookUp(): Promise<string> {
+  return await connection.ask(); // <- real I/O
+}
+
+test("real I/O beside a durable call is found when it comes, before the durable call does", async () => {
+  const store = await setup();
+  await store.worker({
+    taskQueue: QUEUE,
+    workflow: async function races() {
+      return await Promise.race([MemFlow.workflow.sleepFor("1 hour"), connection.ask()]); // <- race
+    },
+  });
+  const handle = await store.client.workflow.start({ taskQueue: QUEUE, workflowName: "races" });
+  const problem = await parked(handle);
+  expect(problem).toMatchObject({ code: "DETERMINISM_VIOLATION" });
+  expect(lineOf(problem)).toMatch(marked("race"));
+});
+
+test("a durable call after real I/O is refused with its line", async () => {
+  const store = await setup();
+  await store.worker({
+    taskQueue: QUEUE,
+    workflow: async function late() {
+      const side = connection.ask().then(() => charge()); // <- late call
+      await Promise.all([side, MemFlow.workflow.sleepFor("1 hour")]);
+    },
+  });
+  const handle = await store.client.workflow.start({ taskQueue: QUEUE, workflowName: "late" });
+  const problem = await parked(handle);
+  expect(problem).toMatchObject({ code: "DETERMINISM_VIOLATION" });
+  expect(problem.message).toContain('activity "charge"');
+  expect(lineOf(problem)).toBe(marked("late call"));
+});
+
+test.each([
+  ["fetch", async () => await fetch("http://localhost")],
+  ["node:fs.readFileSync", async () => await Promise.resolve(readFileSync(FILE))],
+  ["setInterval", async () => await Promise.resolve(setInterval(() => undefined, 1))],
+  ["setImmediate", async () => await Promise.resolve(setImmediate(() => undefined))],
+])("%s inside a workflow is refused with its place, though the code swallows it", async (call, forbidden) => {
+  const store = await setup();
+  await store.worker({
+    taskQueue: QUEUE,
+    workflow: async function swallows() {
+      await forbidden().catch(() => undefined);
+      return "swallowed";
+    },
+  });
+  const handle = await store.client.workflow.start({ taskQueue: QUEUE, workflowName: "swallows" });
+  const problem = await parked(handle);
+  expect(problem).toMatchObject({ code: "DETERMINISM_VIOLATION" });
+  expect(problem.message).toMatch(
+    new RegExp(`^${call.replaceAll(".", "\\.")} is not deterministic .*; do it in an activity`),
+  );
+  expect(lineOf(problem)).toMatch(new RegExp(`^${FILE}:`));
+});
