@@ -5,6 +5,8 @@
  * import { Client, MemFlow, Worker } from '@memflow/sdk';
  */
 export { MemFlow } from './memflow.ts';
+export { activityInfo } from './activity.ts';
+export type { ActivityInfo } from '@memflow/engine';
 export { Client, NAMESPACE_DEFAULT, WorkflowClient } from './client.ts';
 export type { ListFilter } from './client.ts';
 export { Connection } from './connection.ts';

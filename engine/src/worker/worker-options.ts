@@ -29,9 +29,9 @@ export interface WorkerOptions {
   readonly beatMs?: number | undefined;
   /** The main loop may be blocked by one turn of user code for this long (default 30,000). */
   readonly blockedLoopKillMs?: number | undefined;
-  /** Between two looks for ready work when no notification comes (default 5,000). */
+  /** Between two looks for ready work when no notification comes (default 6,000). */
   readonly pollMs?: number | undefined;
-  /** Between two looks after dead workers (default 5,000). */
+  /** Between two looks after dead workers (default 6,000). */
   readonly sweepMs?: number | undefined;
   /** Between two rounds of removing expired history (default 60,000). */
   readonly pruneMs?: number | undefined;
@@ -77,8 +77,8 @@ export function resolveWorkerOptions(options: WorkerOptions): ResolvedWorkerOpti
     deadAfterMs: options.deadAfterMs ?? 10_000,
     beatMs: options.beatMs ?? 3_000,
     blockedLoopKillMs: options.blockedLoopKillMs ?? 30_000,
-    pollMs: options.pollMs ?? 5_000,
-    sweepMs: options.sweepMs ?? 5_000,
+    pollMs: options.pollMs ?? 6_000,
+    sweepMs: options.sweepMs ?? 6_000,
     pruneMs: options.pruneMs ?? 60_000,
     log: options.log ?? logToStderr,
     onFatal: options.onFatal,
