@@ -14,14 +14,28 @@ import type { BenchServer } from "./server.ts";
 import { median } from "./statistics.ts";
 import { WORKLOADS } from "./workloads.ts";
 
+const DBOS = "@dbos-inc/dbos-sdk";
+const EXIT_INTERRUPTED = 130;
+
 const args = readArguments(
   process.argv.slice(2),
   WORKLOADS.map(({ name }) => name),
 );
 const machine = describeMachine();
-const server = await openServer();
+const opening = openServer();
+let interrupted = false;
+for (const signal of ["SIGINT", "SIGTERM"] as const) {
+  process.on(signal, () => {
+    interrupted = true;
+    void opening.then((server) => server.close()).finally(() => process.exit(EXIT_INTERRUPTED));
+  });
+}
+const server = await opening;
 try {
   await run(server);
+} catch (error) {
+  // Our processes got the signal too: that they ended is no news.
+  if (!interrupted) throw error;
 } finally {
   await server.close();
 }
@@ -74,14 +88,15 @@ function print(figures: readonly Figure[], notes: readonly string[], server: Ben
   if (notes.length > 0) console.log(`\n${notes.join("\n")}`);
 }
 
-/** DBOS is optional: without it the table has a line that says so. */
+/** DBOS is optional: without it a line below the table says so. */
 function findDbos(report: Report): boolean {
   try {
-    import.meta.resolve("@dbos-inc/dbos-sdk");
+    import.meta.resolve(DBOS);
     return true;
   } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== "ERR_MODULE_NOT_FOUND") throw error;
     report.note(
-      `DBOS was not measured: ${(error as Error).message.split("\n")[0]}; "npm --prefix bench ci" installs it.`,
+      `DBOS was not measured: package "${DBOS}" is not installed; "npm --prefix bench ci" brings it.`,
     );
     return false;
   }

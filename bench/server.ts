@@ -18,6 +18,7 @@ export interface BenchServer {
   /** Asks on a connection to a database that nothing is measured in. */
   query<Row extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<Row[]>;
   createDatabase(): Promise<BenchDatabase>;
+  /** May be called more than once. */
   close(): Promise<void>;
 }
 
@@ -43,11 +44,17 @@ export async function openServer(): Promise<BenchServer> {
   if (given !== undefined && given !== "")
     return await connectServer(given, undefined, () => Promise.resolve());
   const dataDir = await mkdtemp(join(tmpdir(), "memflow-bench-"));
-  const embedded = await startEmbeddedPostgres({ dataDir });
-  return await connectServer(embedded.url, embedded.pid, async () => {
-    await embedded.stop();
-    await rm(dataDir, { recursive: true, force: true });
-  });
+  const remove = (): Promise<void> => rm(dataDir, { recursive: true, force: true });
+  try {
+    const embedded = await startEmbeddedPostgres({ dataDir });
+    return await connectServer(embedded.url, embedded.pid, async () => {
+      await embedded.stop();
+      await remove();
+    });
+  } catch (error) {
+    await remove();
+    throw error;
+  }
 }
 
 async function connectServer(
@@ -56,12 +63,19 @@ async function connectServer(
   stop: () => Promise<void>,
 ): Promise<BenchServer> {
   const client = new pg.Client({ connectionString: url, application_name: "memflow-bench" });
+  // Whoever asks next learns of a lost connection.
+  client.on("error", () => undefined);
   await client.connect();
   const { rows } = await client.query<{ name: string; value: string }>(
     "select name, current_setting(name) as value from unnest($1::text[]) as shown(name)",
     [SHOWN],
   );
   let number = 0;
+  let closing: Promise<void> | undefined;
+  const close = async (): Promise<void> => {
+    await client.end();
+    await stop();
+  };
   return {
     settings: Object.fromEntries(rows.map(({ name, value }) => [name, value])),
     postmasterPid,
@@ -71,10 +85,7 @@ async function connectServer(
       await client.query(`create database ${name}`);
       return benchDatabase({ client, url, name });
     },
-    close: async () => {
-      await client.end();
-      await stop();
-    },
+    close: () => (closing ??= close()),
   };
 }
 

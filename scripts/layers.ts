@@ -47,6 +47,7 @@ export const PACKAGE_RULES: readonly PackageRule[] = [
   },
   { folder: "examples/research-agent", name: "@memflow/example-research-agent", mayImport: ["@memflow/sdk"] },
   { folder: "e2e", name: "@memflow/e2e", mayImport: "any" },
+  { folder: "bench", name: "memflow-bench", mayImport: "any" },
 ];
 
 /**
