@@ -37,12 +37,16 @@ export interface RunFacts {
   readonly options: string | null;
 }
 
-/** What an unsettled durable call waits for. */
-export interface PendingCall {
-  /** The kind of its command, as history must show it. */
+/** What history must show of a call. */
+export interface CallName {
+  /** The kind of its command. */
   readonly kind: Command['kind'];
   /** Activity, workflow or signal id; null where the kind says all. */
   readonly name: string | null;
+}
+
+/** What an unsettled durable call waits for. */
+export interface PendingCall extends CallName {
   /** Settles the user's promise; gets what the event carries. */
   readonly resolve: (value: unknown) => void;
   readonly reject: (error: unknown) => void;
@@ -95,7 +99,6 @@ export class RunContext implements RunGuard {
   readonly finalErrors: WeakSet<object> = new WeakSet();
   /** True while the driver has the run's code executing. */
   active = false;
-  replaying = false;
   /** The first violation of determinism; the run is parked with it. */
   violated: DeterminismViolation | undefined;
   /** An exception from a callback of the code. */
@@ -107,6 +110,8 @@ export class RunContext implements RunGuard {
   #nextPosition: number;
   #random: () => number;
   #commands: Command[] = [];
+  /** What the settled calls of a replay were, for the comparison with history; of a live run none is kept. */
+  #settled: Map<number, CallName> | undefined = new Map();
   readonly #basePosition: number;
 
   constructor(options: {
@@ -193,13 +198,27 @@ export class RunContext implements RunGuard {
   /** Closes a call: whoever settles it gets it, once. */
   close(position: number): PendingCall | undefined {
     const call = this.pending.get(position);
-    if (call !== undefined) this.pending.delete(position);
+    if (call !== undefined) {
+      this.pending.delete(position);
+      this.#settled?.set(position, { kind: call.kind, name: call.name });
+    }
     return call;
   }
 
+  /**
+   * What the replayed call of a position was that is settled already; undefined once the run is live. A position without a
+   * call was taken by a wait whose signal was there.
+   */
+  settledAs(position: number): CallName | undefined {
+    if (this.#settled === undefined) return undefined;
+    return this.#settled.get(position) ?? { kind: 'wait', name: null };
+  }
+
+  /** Takes what the code asked for, at the end of a replay or of a live activation. */
   takeCommands(): Command[] {
     const commands = this.#commands;
     this.#commands = [];
+    this.#settled = undefined;
     return commands;
   }
 

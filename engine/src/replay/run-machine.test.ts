@@ -197,6 +197,45 @@ test("an event for a call that is settled already changes nothing", async () => 
   expect(run.result).toEqual(["first", "b"]);
 });
 
+test("an event whose position a changed code gives to a call that is settled is refused with both named", async () => {
+  const [before, after] = [async () => await durable.activity("charge"), async () => await durable.waitFor("go")];
+  const run = await HandDrivenRun.start(before);
+  await run.signal("go", 1);
+  await run.complete(0, "receipt");
+  // The signal of history settles the wait that the new code put in front, live or kept.
+  for (const code of [
+    async () => [await after(), await before()],
+    async () => [await Promise.all([after(), durable.activity("charge")])],
+  ]) {
+    await expect(HandDrivenRun.replay(code, run.events)).rejects.toMatchObject({
+      code: "HISTORY_MISMATCH",
+      position: 0,
+      expected: 'activity "charge"',
+      actual: 'wait "go"',
+    });
+  }
+});
+
+test("an event whose position a changed code gives to a wait for a signal that is there is refused", async () => {
+  const run = await HandDrivenRun.start(async () => {
+    await durable.activity("a");
+    return await durable.activity("charge");
+  });
+  await run.signal("go", 1);
+  await run.complete(0, "a");
+  await run.complete(1, "receipt");
+  const changed = async (): Promise<void> => {
+    await durable.activity("a");
+    await durable.waitFor("go");
+    await durable.activity("charge");
+  };
+  await expect(HandDrivenRun.replay(changed, run.events)).rejects.toMatchObject({
+    position: 1,
+    expected: 'activity "charge"',
+    actual: "wait",
+  });
+});
+
 test("a command that the database refused fails its call", async () => {
   const run = await HandDrivenRun.start(async () => {
     try {

@@ -16,7 +16,7 @@ import { drainMicrotasks } from '../guards/sync-drain.ts';
 import type { Command } from '../core/commands.ts';
 import { EntityView } from './entity-view.ts';
 import { FOLLOWED_AN_AWAIT, RunContext } from './run-context.ts';
-import type { PendingCall, RunFacts, Witness } from './run-context.ts';
+import type { CallName, PendingCall, RunFacts, Witness } from './run-context.ts';
 
 /** A workflow as users write it. */
 export type WorkflowFunction = (...args: never[]) => unknown;
@@ -219,15 +219,10 @@ export class RunMachine {
     const position = event.position ?? -1;
     if (position < context.basePosition) return undefined;
     const call = context.pending.get(position);
-    if (call !== undefined) {
-      const kind = ANSWERS[event.kind];
-      if (event.kind === EVENT_KIND.commandFailed) return call;
-      const named = call.name === null || event.name === null || call.name === event.name;
-      if (call.kind === kind && named) return call;
-      throw mismatch(context, event, describe(call.kind, call.name));
-    }
+    const asked = call ?? context.settledAs(position);
     if (position >= context.nextPosition) throw mismatch(context, event, 'nothing more');
-    return undefined;
+    if (asked !== undefined && !answers(event, asked)) throw mismatch(context, event, describe(asked.kind, asked.name));
+    return call;
   }
 
   #deliverSignal(event: HistoryEvent): void {
@@ -322,6 +317,11 @@ function mismatch({ witness, nextPosition }: RunContext, event: HistoryEvent, ac
     // Code that asks for nothing more stands at, or has passed, its last call.
     place: witness?.placeOf(Math.min(position, nextPosition - 1)) ?? '',
   });
+}
+
+function answers(event: HistoryEvent, { kind, name }: CallName): boolean {
+  if (event.kind === EVENT_KIND.commandFailed) return true;
+  return ANSWERS[event.kind] === kind && (name === null || event.name === null || event.name === name);
 }
 
 function describe(kind: string, name: string | null): string {
