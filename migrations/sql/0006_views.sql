@@ -1,5 +1,14 @@
 -- What workers could claim and what they hold; claims, scaling and the checker of I11 read the same definition.
 
+-- Attempts that dead incarnations took along and that are not yet released: the next one is work for the queue, the loss
+-- of the last one is a message to its run.
+create view lost_attempts as
+select a.run_id, a.position, a.task_queue, a.name, a.priority, a.due_at,
+  a.attempt >= coalesce((a.policy ->> 'maximumAttempts')::bigint, 1) as last
+from workers w
+join activities a on a.owner = w.worker_id
+where w.dead_at is not null;
+
 create view ready_runs as
 select r.run_id, r.task_queue, r.workflow_name, r.priority, r.ready_at
 from runs r
@@ -10,17 +19,25 @@ select r.run_id, r.task_queue, r.workflow_name, r.priority, coalesce(r.wake_at, 
 from workers w
 join runs r on r.owner = w.worker_id
 where w.dead_at is not null
-  and (r.busy or r.wake_at <= statement_timestamp() or exists (select 1 from inbox i where i.run_id = r.run_id));
+  and (
+    r.busy or r.wake_at <= statement_timestamp()
+    or exists (select 1 from inbox i where i.run_id = r.run_id)
+    or exists (select 1 from lost_attempts l where l.run_id = r.run_id and l.last)
+  )
+union all
+select r.run_id, r.task_queue, r.workflow_name, r.priority, l.due_at
+from (select run_id, min(due_at) as due_at from lost_attempts where last group by run_id) l
+join runs r using (run_id)
+where r.owner is null and r.ready_at > statement_timestamp() and r.problem is null;
 
 create view ready_activities as
 select a.run_id, a.position, a.task_queue, a.name, a.priority, a.due_at
 from activities a
 where a.state = 'queued' and a.due_at <= statement_timestamp()
 union all
-select a.run_id, a.position, a.task_queue, a.name, a.priority, a.due_at
-from workers w
-join activities a on a.owner = w.worker_id
-where w.dead_at is not null;
+select l.run_id, l.position, l.task_queue, l.name, l.priority, l.due_at
+from lost_attempts l
+where not l.last;
 
 create view queue_load as
 select task_queue, sum(depth)::bigint as depth, sum(in_flight)::bigint as in_flight, min(oldest) as oldest_ready_at,

@@ -4,15 +4,15 @@
  * Promises that the crashed worker is dead to the database as soon as it has crashed, so that no case waits for a
  * heartbeat to be missed; and that a case ends when all its runs have.
  */
-import type { EngineWorker, Invoke } from "@memflow/engine";
-import { lookAtStore, observeCrashPoints, testSource } from "@memflow/engine/testing";
+import { EngineWorker } from "@memflow/engine";
+import type { Invoke } from "@memflow/engine";
+import { Session, eventually, lookAtStore, observeCrashPoints, testSource } from "@memflow/engine/testing";
 import type { CrashPlace } from "@memflow/engine/testing";
-import type { WorkflowOptions } from "@memflow/sdk";
+import type { WorkflowHandle, WorkflowOptions } from "@memflow/sdk";
 import { intercepted } from "../src/interceptors.ts";
 import { recordingOf } from "./recordings.ts";
 import type { RecordedRun } from "./recordings.ts";
 import * as samples from "./sample-workflows.ts";
-import { eventually } from "./setup.ts";
 import type { TestStore } from "./setup.ts";
 
 /** A sample: which runs are started for it, and what is sent to them. */
@@ -47,7 +47,7 @@ export const SAMPLES: readonly Sample[] = [
       caller: { workflowName: "callAndResponse", args: [caseName] },
       responder: { workflowName: "responder", args: [caseName] },
     }),
-    signals: [1, 2, 3].map((turn) => ({ to: "caller", id: "told", data: { turn } })),
+    signals: [1, 2].map((turn) => ({ to: "caller", id: "told", data: { turn } })),
   },
   { name: "family", concurrent: true, starts: () => ({ run: { workflowName: "family" } }) },
   { name: "research", concurrent: true, starts: () => ({ run: { workflowName: "research" } }) },
@@ -57,7 +57,7 @@ export const SAMPLES: readonly Sample[] = [
     starts: () => ({
       run: {
         workflowName: "persistent",
-        config: { maximumAttempts: 3, initialInterval: 1, backoffCoefficient: 1 },
+        config: { maximumAttempts: 2, initialInterval: 1, backoffCoefficient: 1 },
       },
     }),
   },
@@ -70,47 +70,93 @@ export const WORKFLOWS: ReadonlyMap<string, Invoke> = new Map(
     .map(([name, value]) => [name, intercepted(value as Parameters<typeof intercepted>[0])]),
 );
 
-const TUNING = { pollMs: 50, sweepMs: 50, beatMs: 1_000, pruneMs: 3_600_000, log: () => undefined } as const;
+const TUNING = {
+  heartbeat: "none",
+  // Seldom: a look costs more than the work of a case.
+  pollMs: 250,
+  sweepMs: 100,
+  beatMs: 1_000,
+  pruneMs: 3_600_000,
+  log: () => undefined,
+} as const;
 
 /**
- * Runs a sample once, with a crash at each of `crashes` in turn: the first worker at the first place, the second at the
- * second, and one more that is not disturbed.
+ * Runs cases one after another in one schema. The worker that mended the last crash is the one that crashes next, so
+ * that each crash costs one new worker.
  */
-export async function runCase(
-  store: TestStore,
-  sample: Sample,
-  { caseName, crashes = [] }: { readonly caseName: string; readonly crashes?: readonly CrashPlace[] },
-): Promise<CaseOutcome> {
-  const starts = Object.entries(sample.starts(caseName));
-  const workflowIds = starts.map(([name]) => `${caseName}-${name}`);
-  const first = await startWorker(store);
-  const observers = [observeCrashPoints(first, crashes[0])];
-  const ended = allEnded(store, workflowIds);
-  await serve(first, caseName);
-  await startRuns(store, sample, caseName);
-  let worker = first;
-  let crashCount = 0;
-  for (const next of [...crashes.slice(1), undefined]) {
-    const crashed = await Promise.race([observers.at(-1)?.crashed.then(() => true), ended.then(() => false)]);
-    if (crashed !== true) break;
-    crashCount += 1;
-    const successor = await startWorker(store);
-    observers.push(observeCrashPoints(successor, next));
-    await store.bury(worker.status.workerId);
-    await serve(successor, caseName);
-    worker = successor;
-  }
-  await ended;
-  for (const observer of observers) observer.stop();
-  worker.crash();
-  const recording = await lookAtStore({ source: testSource(), schema: store.namespace }, (snapshot) =>
-    recordingOf(snapshot, workflowIds, caseName),
-  );
-  return { recording, counts: observers[0]?.counts ?? new Map(), crashCount };
-}
+export class CaseLane {
+  readonly #store: TestStore;
+  readonly #session: Session;
+  #worker: EngineWorker | undefined;
 
-async function startWorker(store: TestStore): Promise<EngineWorker> {
-  return await store.engine({ taskQueue: "unused", workflows: new Map(), tuning: TUNING });
+  constructor(store: TestStore) {
+    this.#store = store;
+    this.#session = new Session({ source: testSource(), purpose: "test" });
+  }
+
+  /** Runs a sample once; a worker crashes at each of the places in turn, and one more worker is not disturbed. */
+  async run(sample: Sample, caseName: string, crashes: readonly CrashPlace[] = []): Promise<CaseOutcome> {
+    let worker = (this.#worker ??= await this.#startWorker());
+    const first = observeCrashPoints(worker, crashes[0]);
+    let observer = first;
+    const workflowIds = Object.keys(sample.starts(caseName)).map((name) => `${caseName}-${name}`);
+    await serve(worker, caseName);
+    const ended = this.#allEnded(workflowIds, await startRuns(this.#store, sample, caseName));
+    let crashCount = 0;
+    for (const next of [...crashes.slice(1), undefined]) {
+      const crashed = await Promise.race([observer.crashed.then(() => true), ended.then(() => false)]);
+      if (!crashed) break;
+      crashCount += 1;
+      const dead = worker.status.workerId;
+      worker = this.#worker = await this.#startWorker();
+      observer.stop();
+      observer = observeCrashPoints(worker, next);
+      await this.#bury(dead);
+      await serve(worker, caseName);
+    }
+    await ended;
+    observer.stop();
+    const recording = await lookAtStore({ source: testSource(), schema: this.#store.namespace }, (snapshot) =>
+      recordingOf(snapshot, workflowIds, caseName),
+    );
+    return { recording, counts: first.counts, crashCount };
+  }
+
+  async close(): Promise<void> {
+    this.#worker?.crash();
+    await this.#session.close();
+  }
+
+  async #startWorker(): Promise<EngineWorker> {
+    return await EngineWorker.start({ ...TUNING, source: testSource(), schema: this.#store.namespace });
+  }
+
+  /** Does what others do when they miss a heartbeat for long. */
+  async #bury(workerId: string): Promise<void> {
+    const schema = this.#store.namespace;
+    const text = `update ${schema}.workers set dead_at = clock_timestamp() where worker_id = $1`;
+    await this.#session.query({ text, values: [workerId] });
+    await this.#session.query({ text: `select from ${schema}.release_dead(1000)` });
+  }
+
+  /** The runs that were started, and then what they started. */
+  async #allEnded(workflowIds: readonly string[], handles: readonly WorkflowHandle[]): Promise<void> {
+    const schema = this.#store.namespace;
+    await Promise.all(handles.map((handle) => handle.result({ throwOnError: false })));
+    await eventually(`the end of ${workflowIds.join(", ")}`, async () => {
+      const { rows } = await this.#session.query<{ open: number }>({
+        text: `
+          with recursive family (run_id, status) as (
+            select r.run_id, r.status from ${schema}.runs r where r.workflow_id = any ($1)
+            union
+            select r.run_id, r.status from family join ${schema}.runs r on r.parent_run_id = family.run_id
+          )
+          select (count(*) filter (where status = 'running'))::integer as open from family`,
+        values: [workflowIds],
+      });
+      return rows[0]?.open === 0;
+    });
+  }
 }
 
 /** The queue of the workflows last: a worker that crashes while it is told what to serve was told it all. */
@@ -123,32 +169,15 @@ async function serve(worker: EngineWorker, caseName: string): Promise<void> {
   }
 }
 
-async function startRuns(store: TestStore, sample: Sample, caseName: string): Promise<void> {
+async function startRuns(store: TestStore, sample: Sample, caseName: string): Promise<WorkflowHandle[]> {
   const handles = await Promise.all(
     Object.entries(sample.starts(caseName)).map(async ([name, options]) => {
       const workflowId = `${caseName}-${name}`;
-      return [
-        name,
-        await store.client.workflow.start({ ...options, taskQueue: caseName, workflowId }),
-      ] as const;
+      const handle = await store.client.workflow.start({ ...options, taskQueue: caseName, workflowId });
+      return [name, handle] as const;
     }),
   );
   const byName = new Map(handles);
   for (const { to, id, data } of sample.signals ?? []) await byName.get(to)?.signal(id, data);
-}
-
-/** Looks at the rows: a client would hear of it later when the crash took the notification along. */
-async function allEnded(store: TestStore, workflowIds: readonly string[]): Promise<void> {
-  await eventually(`the end of ${workflowIds.join(", ")}`, async () => {
-    const [row] = await store.query<{ started: number; open: number }>(
-      `with recursive family (run_id, status) as (
-        select r.run_id, r.status from runs r where r.workflow_id = any ($1)
-        union
-        select r.run_id, r.status from family join runs r on r.parent_run_id = family.run_id
-      )
-      select count(*)::integer as started, (count(*) filter (where status = 'running'))::integer as open from family`,
-      [workflowIds],
-    );
-    return row !== undefined && row.started >= workflowIds.length && row.open === 0;
-  });
+  return [...byName.values()];
 }

@@ -5,14 +5,14 @@
  * without. Each effect of an activity is counted in `effects`, outside Postgres.
  */
 import { currentActivity } from "@memflow/engine";
-import { MemFlow } from "@memflow/sdk";
+import { FatalError, MemFlow } from "@memflow/sdk";
 import type { WorkflowInterceptor } from "@memflow/sdk";
 
 /** Executions of activities, by workflow id and activity. */
 export const effects: Map<string, number> = new Map<string, number>();
 
-/** Failed attempts are tried again at once. */
-const QUICK = { maximumAttempts: 3, initialInterval: 1, backoffCoefficient: 1 } as const;
+/** Failed attempts are tried again at once; a lost one may count as one. */
+const QUICK = { maximumAttempts: 6, initialInterval: 1, backoffCoefficient: 1 } as const;
 
 function countEffect(): void {
   const { workflowId, activityName } = currentActivity() ?? { workflowId: "", activityName: "" };
@@ -31,14 +31,14 @@ const activities = {
   },
   refuse: (value: string): never => {
     countEffect();
-    throw new TypeError(`refused ${value}`);
+    throw new FatalError(`refused ${value}`);
   },
   /** Fails twice. */
   stumble: (value: string): string => {
     countEffect();
     const attempt = currentActivity()?.attempt ?? 0;
     if (attempt < 3) throw new Error(`stumbled at attempt ${attempt}`);
-    return `${value} after ${attempt}`;
+    return `${value} at last`;
   },
 };
 
@@ -52,7 +52,7 @@ const remote = {
     countEffect();
     const attempt = currentActivity()?.attempt ?? 0;
     if (attempt < 2) throw new Error(`stumbled elsewhere at attempt ${attempt}`);
-    return `${value} elsewhere after ${attempt}`;
+    return `${value} elsewhere at last`;
   },
 };
 
@@ -111,7 +111,7 @@ async function refuseFinally(): Promise<string> {
 /** 3. Signals from outside in a loop, and back and forth with a partner run. */
 export async function callAndResponse(partner: string): Promise<unknown[]> {
   const heard: unknown[] = [];
-  for (let turn = 0; turn < 3; turn += 1) {
+  for (let turn = 0; turn < 2; turn += 1) {
     const told = await MemFlow.workflow.waitFor<{ turn: number }>("told");
     await MemFlow.workflow.signal(`${partner}-call`, told);
     heard.push(told, await MemFlow.workflow.waitFor(`${partner}-response`));
@@ -122,7 +122,7 @@ export async function callAndResponse(partner: string): Promise<unknown[]> {
 /** The partner of `callAndResponse`. */
 export async function responder(name: string): Promise<number> {
   let sum = 0;
-  for (let turn = 0; turn < 3; turn += 1) {
+  for (let turn = 0; turn < 2; turn += 1) {
     const told = await MemFlow.workflow.waitFor<{ turn: number }>(`${name}-call`);
     sum = await add(sum, told.turn);
     await MemFlow.workflow.signal(`${name}-response`, { turn: told.turn, sum });
@@ -211,7 +211,7 @@ export async function persistent(): Promise<unknown> {
   const memory = await MemFlow.workflow.entity();
   const tries = await memory.increment("tries");
   const said = await stumble(`try ${attempt}`);
-  if (attempt < 3) {
+  if (attempt < 2) {
     // Left open by an attempt that fails: dropped by rule.
     void MemFlow.workflow.sleepFor("1 hour");
     throw new Error(`attempt ${attempt} failed after "${said}"`);

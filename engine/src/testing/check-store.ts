@@ -18,6 +18,8 @@ import type { StorePlace } from "./store-snapshot.ts";
 export interface KnownToTest {
   /** Workflow and hook functions by name: their histories are replayed. */
   readonly workflows?: ReadonlyMap<string, Invoke>;
+  /** Only the histories of this queue are replayed. */
+  readonly taskQueue?: string;
   readonly acknowledged?: Acknowledgements;
   /** Outcomes remembered before. */
   readonly ended?: EndedRuns;
@@ -36,6 +38,9 @@ export async function checkStore(place: StorePlace, known: KnownToTest = {}): Pr
     ...(await checkTerminalStates(snapshot, known.ended)),
     ...(await checkFences(snapshot)),
     ...(await checkEntities(snapshot)),
-    ...(await checkReplays(snapshot, known.workflows ?? new Map())),
+    ...(await checkReplays(snapshot, {
+      workflows: known.workflows ?? new Map(),
+      taskQueue: known.taskQueue,
+    })),
   ]);
 }

@@ -42,7 +42,10 @@ export async function checkEntities(snapshot: StoreSnapshot): Promise<string[]> 
 export async function readEntity(snapshot: StoreSnapshot, entityId: string): Promise<Json> {
   const text = `select e.payload from :schema.events e where e.entity_id = $1 and e.kind = $2 order by e.entity_no`;
   const changes = await snapshot.rows<Pick<ChangeRow, "payload">>(text, [entityId, EVENT_KIND.entityChanged]);
-  return changes.reduce<Json>((document, { payload }) => foldChange(document, payload).document, EMPTY_ENTITY);
+  return changes.reduce<Json>(
+    (document, { payload }) => foldChange(document, payload).document,
+    EMPTY_ENTITY,
+  );
 }
 
 function checkLog(entity: EntityRow, log: readonly ChangeRow[]): string[] {

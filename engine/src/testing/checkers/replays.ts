@@ -53,27 +53,35 @@ const RUNS = `
     extract(epoch from started_at)::double precision * 1000 as started_ms, input::text as input, options::text as options,
     result::text as result, failure
   from :schema.runs
-  where problem is null and workflow_name = any ($1)
+  where problem is null and workflow_name = any ($1) and ($2::text is null or task_queue = $2)
   order by run_id`;
 
 const EVENTS = `
   select run_id, event_no, kind, position, extract(epoch from at)::double precision * 1000 as at_ms, name,
     payload::text as payload, entity_id, entity_no
   from :schema.events
+  where run_id = any ($1::uuid[]) or entity_id = any ($2::uuid[])
   order by run_id, event_no`;
 
 /**
  * Replays every history of these workflows twice and compares commands, recorded answers and outcomes.
  *
- * @param workflows - Workflow and hook functions by name, as a worker has them; other runs are left out.
+ * @param options - `workflows`: workflow and hook functions by name, as a worker has them; other runs are left out.
+ *   `taskQueue`: the runs of this queue alone.
  */
 export async function checkReplays(
   snapshot: StoreSnapshot,
-  workflows: ReadonlyMap<string, Invoke>,
+  {
+    workflows,
+    taskQueue,
+  }: { readonly workflows: ReadonlyMap<string, Invoke>; readonly taskQueue?: string | undefined },
 ): Promise<string[]> {
   await guardProcess();
-  const runs = await snapshot.rows<RunRow>(RUNS, [[...workflows.keys()]]);
-  const events = await snapshot.rows<EventRow>(EVENTS);
+  const runs = await snapshot.rows<RunRow>(RUNS, [[...workflows.keys()], taskQueue ?? null]);
+  const events = await snapshot.rows<EventRow>(EVENTS, [
+    runs.map((run) => run.run_id),
+    runs.map((run) => run.entity_id),
+  ]);
   const histories = Map.groupBy(events, (row) => row.run_id);
   const logs = Map.groupBy(
     events.filter((row) => row.kind === EVENT_KIND.entityChanged),
