@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { dirname, join, resolve } from "node:path";
 import { onTestFinished, expect, test } from "vitest";
 import { checkCommands } from "./docs/commands.ts";
-import { checkExamples, listDocstringExamples } from "./docs/examples.ts";
+import { checkExamples, givenBySdk, listDocstringExamples } from "./docs/examples.ts";
 import { anchorOf, readMarkdown } from "./docs/markdown.ts";
 
 const CHECK = join(import.meta.dirname, "check-docs.ts");
@@ -118,30 +118,42 @@ test("a block of TypeScript in a doc, and no other, is an example", () => {
 test("the examples of a docstring are found with their lines, up to the next tag", () => {
   const text =
     "const a = 1;\n/**\n * Does.\n *\n * @example\n * use(1);\n *   use(2);\n *\n * @see docs\n */\nexport function use() {}\n";
-  expect(listDocstringExamples("a.ts", text)).toEqual([
-    { file: "a.ts", line: 6, code: "use(1);\n  use(2);" },
+  expect(listDocstringExamples("a.ts", text, {})).toEqual([
+    { file: "a.ts", line: 6, code: "use(1);\n  use(2);", given: {} },
   ]);
 });
 
-test("examples that misuse the API fail with their place, others pass", async () => {
+test("examples that misuse the API or lack an import fail with their place, others pass", async () => {
+  const given = givenBySdk(
+    'export { Client, MemFlow } from "./a.ts";\nexport type { Json } from "./b.ts";\n',
+  );
   const faults = await checkExamples(WORKSPACE, [
-    { file: "good.md", line: 1, code: "const status: number = await handle.status();" },
     {
-      file: "given.md",
+      file: "good.md",
+      line: 1,
+      code: "const status: number = await handle.status();\nlet json: Json = status;",
+      given,
+    },
+    {
+      file: "own.md",
       line: 1,
       code: "const client = new Client({ connection: connectionString });\nawait client.workflow.list();",
+      given,
     },
     {
       file: "type.md",
       line: 10,
       code: "await handle.status();\nconst status: string = await handle.status();",
+      given,
     },
-    { file: "name.md", line: 20, code: "await MemFlow.workflow.doze(1);" },
-    { file: "unknown.md", line: 30, code: "await nobodyKnows();" },
+    { file: "name.md", line: 20, code: "await MemFlow.workflow.doze(1);", given },
+    { file: "unknown.md", line: 30, code: "await nobodyKnows();", given },
+    { file: "import.md", line: 40, code: "await MemFlow.shutdown();", given: {} },
   ]);
   expect(faults).toEqual([
     expect.stringMatching(/^type\.md:11: TS2322/u),
     expect.stringMatching(/^name\.md:20: TS2339/u),
     expect.stringMatching(/^unknown\.md:30: TS2304/u),
+    expect.stringMatching(/^import\.md:40: TS2304/u),
   ]);
 });

@@ -10,13 +10,15 @@ import { globSync, readFileSync } from "node:fs";
 import { dirname, join, resolve, sep } from "node:path";
 import { checkCommands } from "./docs/commands.ts";
 import type { ScriptsByFolder } from "./docs/commands.ts";
-import { checkExamples, listDocstringExamples } from "./docs/examples.ts";
+import { checkExamples, givenBySdk, listDocstringExamples } from "./docs/examples.ts";
 import type { Example } from "./docs/examples.ts";
 import { LinkChecker } from "./docs/links.ts";
 
 const SKIPPED_FOLDERS: readonly string[] = ["node_modules", "dist", "coverage", ".memflow", ".git"];
 /** Their blocks of this language are complete modules; elsewhere they may be sketches. */
 const WITH_EXAMPLES = /^(?:README\.md|docs\/.*)$/u;
+const WITH_DOCSTRINGS = /^sdk\/src\/.*(?<!\.test)\.ts$/u;
+const SDK_DOOR = "sdk/src/index.ts";
 
 const root = resolve(process.argv[2] ?? join(import.meta.dirname, ".."));
 const docs = list("**/*.md");
@@ -24,7 +26,7 @@ if (docs.length === 0) throw new Error(`no Markdown file below "${root}": nothin
 const sources = list("**/*.{ts,sql}");
 const links = new LinkChecker(root);
 const scripts = readScripts();
-const examples = [...docs.flatMap(listBlocks), ...sources.flatMap(listOfSource)];
+const examples = [...docs.flatMap(listBlocks), ...listDocstrings()];
 const faults = [
   ...docs.flatMap((file) => links.checkMarkdown(file)),
   ...sources.flatMap((file) => links.checkSource(file)),
@@ -49,12 +51,14 @@ function list(pattern: string): string[] {
 function listBlocks(file: string): Example[] {
   if (!WITH_EXAMPLES.test(file)) return [];
   const blocks = links.markdown(file).blocks.filter(({ language }) => language === "ts");
-  return blocks.map(({ code, line }) => ({ file, line, code }));
+  return blocks.map(({ code, line }) => ({ file, line, code, given: {} }));
 }
 
-function listOfSource(file: string): Example[] {
-  if (!/^sdk\/src\/.*(?<!\.test)\.ts$/u.test(file)) return [];
-  return listDocstringExamples(file, readFileSync(join(root, file), "utf8"));
+function listDocstrings(): Example[] {
+  if (!sources.includes(SDK_DOOR)) return [];
+  const given = givenBySdk(readFileSync(join(root, SDK_DOOR), "utf8"));
+  const files = sources.filter((file) => WITH_DOCSTRINGS.test(file));
+  return files.flatMap((file) => listDocstringExamples(file, readFileSync(join(root, file), "utf8"), given));
 }
 
 function readScripts(): ScriptsByFolder {

@@ -1,9 +1,9 @@
 /**
  * Type-checks the examples that readers copy: code blocks of docs, and the `@example`s of docstrings.
  *
- * Each example becomes a module of its own. What examples commonly take as given (a connection string, a client) is
- * declared in front of those that use it without declaring it; everything else they import or declare themselves, as a
- * reader would have to. One compiler run checks them all against the sources. Nothing is executed.
+ * Each example becomes a module of its own. Blocks of docs import and declare all that they use, as a reader would have
+ * to. Docstrings may take some names as given (the SDK's exports, a connection string): these are declared in front of the
+ * examples that use them. One compiler run checks them all against the sources. Nothing is executed.
  */
 import { execFile } from "node:child_process";
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
@@ -16,15 +16,12 @@ export interface Example {
   /** The line of its first line of code. */
   readonly line: number;
   readonly code: string;
+  /** What the code may use without declaring it: declarations by name; none for code that is to be copied whole. */
+  readonly given: Readonly<Record<string, string>>;
 }
 
-/** What an example may use without a word, by name. */
-const GIVEN: Readonly<Record<string, string>> = {
-  Client: 'import { Client } from "@memflow/sdk";',
-  FatalError: 'import { FatalError } from "@memflow/sdk";',
-  MemFlow: 'import { MemFlow } from "@memflow/sdk";',
-  MemFlowError: 'import { MemFlowError } from "@memflow/sdk";',
-  Worker: 'import { Worker } from "@memflow/sdk";',
+/** What the docstrings of the SDK take as given, besides its exports. */
+const SDK_GIVEN: Readonly<Record<string, string>> = {
   Postgres: 'import { Client as Postgres } from "pg";',
   client: 'declare const client: import("@memflow/sdk").Client;',
   handle: 'declare const handle: import("@memflow/sdk").WorkflowHandle;',
@@ -44,6 +41,7 @@ const OPTIONS = {
     noEmit: true,
     noUnusedLocals: false,
     noUnusedParameters: false,
+    verbatimModuleSyntax: false,
     rootDir: "../../..",
   },
   include: ["*.ts"],
@@ -53,13 +51,27 @@ const OPTIONS = {
 const DIAGNOSTIC = /^(?<file>[^(\n]+)\((?<line>\d+),\d+\): error (?<message>.*)$/gmu;
 const OUTPUT_BYTES_MAX = 16 * 1024 * 1024;
 
+/**
+ * What the examples of the SDK's docstrings may use without declaring it.
+ *
+ * @param indexText - The text of the SDK's door: all that it exports is given.
+ */
+export function givenBySdk(indexText: string): Readonly<Record<string, string>> {
+  const { module } = parseSync("index.ts", indexText);
+  const names = module.staticExports.flatMap(({ entries }) =>
+    entries.map(({ exportName }) => exportName.name ?? ""),
+  );
+  const imports = names.map((name): [string, string] => [name, `import { ${name} } from "@memflow/sdk";`]);
+  return { ...Object.fromEntries(imports), ...SDK_GIVEN };
+}
+
 /** The examples in the docstrings of a source. */
-export function listDocstringExamples(file: string, text: string): Example[] {
+export function listDocstringExamples(file: string, text: string, given: Example["given"]): Example[] {
   const { comments } = parseSync(file, text);
   return comments.flatMap(({ type, value, start }) => {
     if (type !== "Block" || !value.startsWith("*")) return [];
     const firstLine = text.slice(0, start).split("\n").length;
-    return listTagged(value).map(({ code, offset }) => ({ file, line: firstLine + offset, code }));
+    return listTagged(value).map(({ code, offset }) => ({ file, line: firstLine + offset, code, given }));
   });
 }
 
@@ -79,8 +91,8 @@ export async function checkExamples(root: string, examples: readonly Example[]):
   try {
     writeFileSync(join(folder, "package.json"), '{"type":"module"}');
     writeFileSync(join(folder, "tsconfig.json"), JSON.stringify(OPTIONS));
-    for (const [index, { code }] of examples.entries()) {
-      writeFileSync(join(folder, nameOf(index)), `${headOf(code)}\n${code}\nexport {};\n`);
+    for (const [index, example] of examples.entries()) {
+      writeFileSync(join(folder, nameOf(index)), `${headOf(example)}\n${example.code}\nexport {};\n`);
     }
     return readFaults(await compile(root, folder), examples);
   } finally {
@@ -117,8 +129,8 @@ function nameOf(index: number): string {
 }
 
 /** What the example takes as given, on one line: so its own lines keep their distance. */
-function headOf(code: string): string {
-  return Object.entries(GIVEN)
+function headOf({ code, given }: Example): string {
+  return Object.entries(given)
     .filter(([name]) => uses(code, name) && !declares(code, name))
     .map(([, declaration]) => declaration)
     .join(" ");
