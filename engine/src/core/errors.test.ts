@@ -177,7 +177,7 @@ test("a message names the thing, the value and the remedy", () => {
       "activity "pay" not found on task queue "q" (known: "ship"); register it with the worker, or name the task queue that has it",
       "workflow "order" not found on task queue "q" (none is known); register it with the worker, or correct its name",
       "fetch is not deterministic inside a workflow at order.ts:7:3; do it in an activity",
-      "history holds timer at position 3, the code asks for activity pay at order.ts:7:3; bring the code of this run back, or guard the change with patched()",
+      "history holds timer at position 3, the code asks for activity pay at order.ts:7:3; bring the code of this run back, or give the changed code a workflow name of its own",
       "process.exit is refused inside a workflow or activity, it would end every other run of this worker; throw a FatalError to end this one",
     ]
   `);

@@ -50,7 +50,7 @@ export class HistoryMismatchError extends MemFlowError {
     const place = options.place === "" ? "" : ` at ${options.place}`;
     super(
       `history holds ${options.expected} at position ${options.position}, the code asks for ${options.actual}${place}; ` +
-        "bring the code of this run back, or guard the change with patched()",
+        "bring the code of this run back, or give the changed code a workflow name of its own",
       { name: "HistoryMismatchError", code: "HISTORY_MISMATCH" },
     );
     this.position = options.position;
