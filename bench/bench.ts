@@ -24,7 +24,7 @@ export const FULL: Effort = {
   latencyRuns: 200,
   growthSteps: 10_000,
   replays: 6,
-  idleMs: 20_000,
+  idleMs: 30_000,
 };
 
 export const QUICK: Effort = {

@@ -76,5 +76,5 @@ export const WORKLOADS: readonly Workload[] = [
   { name: "growth", measure: measureGrowth },
   { name: "takeover", measure: measureTakeover },
   { name: "parked", measure: measureParkedMemory },
-  { name: "idle", measure: measureIdleWorker },
+  { name: "idle-worker", measure: measureIdleWorker },
 ];
