@@ -8,7 +8,8 @@ import type { QueryText } from './worker-queries.ts';
 export type ClientQueries = Readonly<Record<keyof typeof TEXTS, QueryText>>;
 
 const RUN_COLUMNS = `r.run_id, r.workflow_id, r.workflow_name, r.task_queue, r.status, r.hook, r.parent_run_id, r.entity_id, r.busy,
-  r.event_count, extract(epoch from r.started_at)::double precision * 1000 as started_ms,
+  coalesce((select max(e.event_no) from :schema.events e where e.run_id = r.run_id), 0) as event_count,
+  extract(epoch from r.started_at)::double precision * 1000 as started_ms,
   extract(epoch from r.closed_at)::double precision * 1000 as closed_ms, r.problem::text as problem`;
 
 const TEXTS = {

@@ -81,7 +81,7 @@ function flush(runIds: readonly string[], extra: string | null): Statement {
   return {
     ...queries.flushRuns,
     values: [
-      worker, (flushNumber += 1), uuidArray(runIds.toSorted()), int4Array(all(1)), int4Array(all(1)), boolArray(all(true)),
+      worker, (flushNumber += 1), uuidArray(runIds.toSorted()), int4Array(all(1)), uuidArray(runIds), int4Array(all(1)), boolArray(all(true)),
       timestamptzArray(all(null)), textArray(all(null)), jsonArray(all(null)), jsonArray(all(null)), uuidArray(runIds),
       int4Array(all(1_000)), int2Array(all(1)), int4Array(all(0)), timestamptzArray(all(Date.now())), textArray(all("step")),
       jsonArray(all('{"ok":true}')), extra,

@@ -16,14 +16,14 @@ export type WorkerQueries = Readonly<Record<keyof typeof TEXTS, QueryText>>;
 
 const TEXTS = {
   flushRuns: `select :schema.flush_runs(
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)::text as reply`,
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)::text as reply`,
   flushReply: `select reply::text as reply from :schema.flushes where writer = $1 and number = $2`,
   claimRuns: `select * from :schema.claim_runs($1, $2, $3, $4, $5, $6)`,
   claimActivities: `select * from :schema.claim_activities($1, $2, $3, $4)`,
   settleActivities: `select :schema.settle_activities($1, $2, $3)::text as reply`,
   registerWorker: `select :schema.register_worker($1, $2, $3, $4, $5) as database_ms`,
   resumeRuns: `select * from :schema.resume_runs($1, $2, $3)`,
-  buryWorkers: `select * from :schema.bury_workers($1)`,
+  buryWorkers: `select * from :schema.bury_workers($1, $2)`,
   releaseDead: `select * from :schema.release_dead($1)`,
   handOver: `select * from :schema.hand_over($1, $2)`,
   releaseUnknown: `select :schema.release_unknown($1, $2, $3, $4)`,

@@ -50,7 +50,9 @@ export function contributionOf(
   const release = releaseOf(run, all && end === undefined);
   const waits = isUpToDate(run) ? takeWaits(run) : [];
   const waitsDone = rowsOf(run.waitRows).filter((row) => !run.machine.context.pending.has(row.position));
-  const changed = busy !== run.recorded.busy || wakeAtMs !== run.recorded.wakeAtMs;
+  // Progress forgives what earlier owners died of: the row says so with the first event.
+  const forgiven = run.blamed && events.length > 0;
+  const changed = forgiven || busy !== run.recorded.busy || wakeAtMs !== run.recorded.wakeAtMs;
   const snapshot = snapshotOf(run, end !== undefined);
   if (
     !changed && events.length === 0 && end === undefined && release === undefined && waits.length === 0 &&
@@ -64,7 +66,7 @@ export function contributionOf(
   run.discarded = [];
   run.cancels = [];
   return {
-    run, eventCount: run.eventCount + events.length, busy, wakeAtMs, events, pendings: taken, writes, activitiesDone,
+    run, eventCount: run.eventCount + events.length, rowChanges: changed || end !== undefined, busy, wakeAtMs, events, pendings: taken, writes, activitiesDone,
     waits, waitsDone, discarded, cancels, snapshot, end, release,
   };
 }
@@ -72,7 +74,7 @@ export function contributionOf(
 /** A run with a problem leaves as its rows say: what it wanted to record besides may be what Postgres refuses. */
 function givenUp(run: OwnedRun, problem: RunProblem): RunContribution {
   return {
-    run, eventCount: run.eventCount, busy: false, wakeAtMs: null, events: [], pendings: [], writes: [], activitiesDone: [],
+    run, eventCount: run.eventCount, rowChanges: true, busy: false, wakeAtMs: null, events: [], pendings: [], writes: [], activitiesDone: [],
     waits: [], waitsDone: [], discarded: [], cancels: [], snapshot: undefined, end: undefined,
     release: { ready: false, problem },
   };
@@ -126,6 +128,7 @@ function snapshotOf(run: OwnedRun, ending: boolean): RunContribution['snapshot']
 /** The parameters of `flush_runs` after the writer and the number. */
 export function flushValues(contributions: readonly RunContribution[]): unknown[] {
   const runs = [...contributions].sort((a, b) => (a.run.id < b.run.id ? -1 : 1));
+  const rows = runs.filter(({ rowChanges }) => rowChanges);
   const events: { readonly runId: string; readonly event: HistoryEvent }[] = [];
   for (const { run, events: own, pendings } of runs) {
     for (const [index, event] of own.entries()) {
@@ -135,12 +138,13 @@ export function flushValues(contributions: readonly RunContribution[]): unknown[
   return [
     uuidArray(runs.map(({ run }) => run.id)),
     int4Array(runs.map(({ run }) => run.epoch)),
-    int4Array(runs.map(({ eventCount }) => eventCount)),
-    boolArray(runs.map(({ busy, end }) => busy && end === undefined)),
-    timestamptzArray(runs.map(({ wakeAtMs }) => wakeAtMs)),
-    textArray(runs.map(({ end }) => end?.status ?? null)),
-    jsonArray(runs.map(({ end }) => end?.result ?? null)),
-    jsonArray(runs.map(({ end }) => (end === undefined || end.failure === null ? null : JSON.stringify(end.failure)))),
+    uuidArray(rows.map(({ run }) => run.id)),
+    int4Array(rows.map(({ eventCount }) => eventCount)),
+    boolArray(rows.map(({ busy, end }) => busy && end === undefined)),
+    timestamptzArray(rows.map(({ wakeAtMs }) => wakeAtMs)),
+    textArray(rows.map(({ end }) => end?.status ?? null)),
+    jsonArray(rows.map(({ end }) => end?.result ?? null)),
+    jsonArray(rows.map(({ end }) => (end === undefined || end.failure === null ? null : JSON.stringify(end.failure)))),
     uuidArray(events.map(({ runId }) => runId)),
     int4Array(events.map(({ event }) => event.eventNo)),
     int2Array(events.map(({ event }) => event.kind)),

@@ -5,6 +5,8 @@
  * found by a sweep; and that everything it holds can be thrown away at any moment. A worker that finds itself dead drops
  * its incarnation and begins another.
  */
+import { setTimeout as delay } from 'node:timers/promises';
+
 import { StuckError } from '../core/errors.ts';
 import { EVENT_KIND, encodeSignalPayload } from '../core/events.ts';
 import type { HistoryEvent } from '../core/events.ts';
@@ -19,6 +21,7 @@ import { channelName } from '../store/identifiers.ts';
 import type { Notifier } from '../store/notifier.ts';
 import { PLANNER_SETTINGS } from '../store/planner-settings.ts';
 import { Session } from '../store/session.ts';
+import { classifySqlError } from '../store/sql-errors.ts';
 import type { WorkerQueries } from '../store/worker-queries.ts';
 import { ActivityExecutor } from './activity-executor.ts';
 import type { LoopMarks } from './activity-executor.ts';
@@ -58,6 +61,8 @@ const SUSPECT_PAUSE_MS = 5_000;
 /** The shortest and longest sleep of the timer that fires due times. */
 const TIMER_MAX_MS = 60_000;
 const ATTEMPT_SWEEP_MS = 50;
+/** Between two tries to read what a run can't do without. */
+const READ_AGAIN_MS = 200;
 
 export class Incarnation {
   readonly workerId: string;
@@ -83,6 +88,9 @@ export class Incarnation {
   #pausedAtMs = -Infinity;
   #claiming: Promise<unknown> = Promise.resolve();
   #claimLost = false;
+  #claimUnderWay = false;
+  /** Told of a message before the answer to their claim was here. */
+  readonly #wokenEarly = new Set<string>();
   /** There was no room for more runs: look again when some have gone. */
   #starved = false;
   /** Attempts leased from the queue. */
@@ -148,6 +156,7 @@ export class Incarnation {
     for (const id of runIds) {
       const run = this.#runs.get(id);
       if (run !== undefined) this.#read(run);
+      else if (this.#claimUnderWay) this.#wokenEarly.add(id);
     }
   }
 
@@ -286,11 +295,15 @@ export class Incarnation {
     const turn = this.#claiming.then(async () => {
       if (this.#claimLost) await this.#releaseUnknown();
       if (!this.#alive || this.#draining) return false;
+      this.#claimUnderWay = true;
       try {
         return await claim();
       } catch (error) {
         this.#claimLost = true;
         throw error;
+      } finally {
+        this.#claimUnderWay = false;
+        this.#wokenEarly.clear();
       }
     });
     this.#claiming = turn.catch(() => undefined);
@@ -380,7 +393,8 @@ export class Incarnation {
       machine: new RunMachine(facts, invoke),
       lane: laneOf(facts.runId, this.#lanes.length),
       suspect: claim.busyTakeovers >= SUSPECT_AFTER,
-      eventCount: claim.eventCount,
+      eventCount: loaded?.events.at(-1)?.eventNo ?? 0,
+      blamed: claim.busyTakeovers > 0,
     });
     this.#runs.set(run.id, run);
     if (claim.busyTakeovers >= STUCK_AFTER) {
@@ -389,7 +403,7 @@ export class Incarnation {
     }
     for (const { position, signalId } of loaded?.waits ?? []) run.waitRows.set(position, signalId);
     this.#driver.begin(run, loaded?.events ?? [], loaded?.rows ?? []);
-    if (claim.hasInbox || loaded !== undefined) this.#read(run);
+    if (claim.hasInbox || loaded !== undefined || this.#wokenEarly.has(run.id)) this.#read(run);
   }
 
   #stick(run: OwnedRun, takeoverCount: number): void {
@@ -513,6 +527,7 @@ export class Incarnation {
   #recorded(contribution: RunContribution, patches: ReadonlyMap<string, EventPatch>): void {
     const { run } = contribution;
     run.eventCount = contribution.eventCount;
+    if (contribution.events.length > 0) run.blamed = false;
     run.pending.splice(0, contribution.events.length);
     run.recorded = { busy: contribution.busy, wakeAtMs: contribution.wakeAtMs };
     for (const { position, signalId } of contribution.waits) {
@@ -661,23 +676,32 @@ export class Incarnation {
   }
 
   async #feedAll(): Promise<void> {
+    while (this.#toFeed.size > 0 && this.#alive) {
+      const asked = [...this.#toFeed].filter(([run]) => !run.dropped);
+      this.#toFeed.clear();
+      if (asked.length > 0) await this.#feedThese(asked);
+    }
+    this.#feeding = false;
+  }
+
+  /** Without its memory a run can't go on: it is read for as long as the database may come back. */
+  async #feedThese(asked: readonly (readonly [OwnedRun, readonly [number, number]])[]): Promise<void> {
     try {
-      while (this.#toFeed.size > 0 && this.#alive) {
-        const asked = [...this.#toFeed].filter(([run]) => !run.dropped);
-        this.#toFeed.clear();
-        if (asked.length === 0) continue;
-        const changes = await this.#loader.changes(
-          asked.map(([run, [first, last]]) => ({ entityId: run.facts.entityId, first, last })),
-        );
-        await this.#inMacrotask(() => {
-          for (const [run] of asked) this.#driver.fed(run, changes.get(run.facts.entityId) ?? []);
-        });
-      }
+      const changes = await this.#loader.changes(
+        asked.map(([run, [first, last]]) => ({ entityId: run.facts.entityId, first, last })),
+      );
+      await this.#inMacrotask(() => {
+        for (const [run] of asked) this.#driver.fed(run, changes.get(run.facts.entityId) ?? []);
+      });
     } catch (error) {
-      // Without its memory a run can't go on here: another claim reads it again.
-      if (this.#alive) this.#context.fatal(error);
-    } finally {
-      this.#feeding = false;
+      if (!this.#alive) return;
+      if (classifySqlError(error) !== 'transient') {
+        this.#context.fatal(error);
+        return;
+      }
+      this.#context.options.log('warn', 'reading the memory of runs failed and is tried again', { error: String(error) });
+      for (const [run, span] of asked) this.#toFeed.set(run, span);
+      await delay(READ_AGAIN_MS);
     }
   }
 

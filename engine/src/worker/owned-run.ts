@@ -68,6 +68,8 @@ export interface RunProblem {
 export interface RunContribution {
   readonly run: OwnedRun;
   readonly eventCount: number;
+  /** Whether its row is written, or only locked. */
+  readonly rowChanges: boolean;
   readonly busy: boolean;
   readonly wakeAtMs: number | null;
   readonly events: readonly HistoryEvent[];
@@ -101,6 +103,8 @@ export class OwnedRun {
   readonly lane: number;
   /** True when earlier owners died on it: attempts are written before they start. */
   readonly suspect: boolean;
+  /** Its row counts takeovers that found it busy. */
+  blamed: boolean;
   /** Recorded events. */
   eventCount: number;
   /** Events to record, in order. */
@@ -166,6 +170,7 @@ export class OwnedRun {
     readonly lane: number;
     readonly suspect: boolean;
     readonly eventCount: number;
+    readonly blamed: boolean;
   }) {
     this.facts = options.facts;
     this.epoch = options.epoch;
@@ -173,6 +178,7 @@ export class OwnedRun {
     this.lane = options.lane;
     this.suspect = options.suspect;
     this.eventCount = options.eventCount;
+    this.blamed = options.blamed;
     // Earlier owners may have left some.
     this.rowsOutside = options.epoch > 1;
     this.lastEventMs = options.facts.startedMs;
