@@ -39,7 +39,6 @@ const WAYS_OUT: Readonly<Record<string, () => unknown>> = {
   "node:fs/promises.open": () => fs.promises.open("."),
   "node:net.connect": () => net.connect(1),
   "node:net.createServer": () => net.createServer(),
-  "Socket.connect": () => new net.Socket().connect(1),
   "node:tls.connect": () => tls.connect(1),
   "node:http.request": () => http.request("http://127.0.0.1:1/"),
   "node:http.get": () => http.get("http://127.0.0.1:1/"),
@@ -151,6 +150,24 @@ test.for(["pipe", "file"])("console and stdout work inside a run when they go to
   }
   expect(stderr).toContain("complained\n");
   expect(stderr).toContain("and stderr\n");
+});
+
+test("a socket that is connected inside a run fails as sockets fail, so that its owner can clean up", async () => {
+  const run = new GuardedRun();
+  const socket = new net.Socket();
+  expect(run.enter(() => socket.connect(1, "127.0.0.1"))).toBe(socket);
+  // Attached after the call, as libraries do.
+  const [error] = (await once(socket, "error")) as [unknown];
+  expect(error).toBeInstanceOf(RefusedCall);
+  expect(error).toMatchObject({ message: expect.stringContaining("Socket.connect") as string });
+  expect(socket.destroyed).toBe(true);
+});
+
+test("nobody has to listen to a socket that is connected inside a run", async () => {
+  const socket = new net.Socket();
+  new GuardedRun().enter(() => socket.connect(1, "127.0.0.1"));
+  await new Promise<void>((resolve) => socket.on("close", () => resolve()));
+  expect(socket.destroyed).toBe(true);
 });
 
 test("a module can be imported for the first time inside a run", async () => {

@@ -16,7 +16,9 @@ import https from "node:https";
 import net from "node:net";
 import tls from "node:tls";
 import workerThreads from "node:worker_threads";
-import { aliasFunctions, refuseInRuns } from "./function-replacement.ts";
+import { currentRun } from "./guard-hooks.ts";
+import type { BuiltIn } from "./function-replacement.ts";
+import { aliasFunctions, refuseInRuns, replaceFunction } from "./function-replacement.ts";
 
 const STDOUT_FD = 1;
 const STDERR_FD = 2;
@@ -79,7 +81,7 @@ function guardNetwork(): void {
   const netNames = ["connect", "createConnection", "createServer"];
   refuseInRuns({ owner: net, ownerName: "node:net", names: netNames });
   // Every connection of Node goes through these two, whichever module it was asked from.
-  refuseInRuns({ owner: net.Socket.prototype, ownerName: "Socket", names: ["connect"] });
+  replaceFunction(net.Socket.prototype, "connect", failingConnect);
   refuseInRuns({ owner: net.Server.prototype, ownerName: "Server", names: ["listen"] });
   refuseInRuns({ owner: dgram, ownerName: "node:dgram", names: ["createSocket", "Socket"] });
   const { promises, Resolver } = dns;
@@ -92,6 +94,20 @@ function guardNetwork(): void {
     const names = functionNames(owner).filter((name) => /^(lookup|resolve|reverse)/.test(name));
     refuseInRuns({ owner, ownerName, names });
   }
+}
+
+/**
+ * A pool outlives the run that asks it by mistake. An exception in the middle of its bookkeeping would cost it a
+ * connection for good; a socket that fails as sockets do lets it clean up. The run keeps the violation either way.
+ */
+function failingConnect(original: BuiltIn): BuiltIn {
+  return function connect(this: unknown, ...values: unknown[]): unknown {
+    const run = currentRun();
+    if (run === undefined || !(this instanceof net.Socket)) return Reflect.apply(original, this, values);
+    // Its owner may listen or not: nobody else is to hear of it.
+    this.on("error", () => undefined);
+    return this.destroy(run.violation("Socket.connect"));
+  };
 }
 
 /** Reading this global loads all of undici (some 25 ms), so it is read, and guarded, when somebody asks for it. */

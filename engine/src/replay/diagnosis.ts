@@ -14,7 +14,7 @@ import type { NumberedChange } from "./entity-view.ts";
 import { currentContext } from "./run-context.ts";
 import type { Witness } from "./run-context.ts";
 import type { RunMachine } from "./run-machine.ts";
-import { currentStack, currentUserPlace, userPlaces } from "./user-place.ts";
+import { currentStack, currentUserPlace, userPlace, userPlaces } from "./user-place.ts";
 
 /** An error whose place the live run could not tell. */
 export type PlacelessError = HistoryMismatchError | DeterminismViolation;
@@ -131,7 +131,7 @@ function innermost(watched: readonly WatchedPromise[]): string {
     const places = userPlaces(stack);
     if (places.length === 0 || places.length < depth) continue;
     depth = places.length;
-    place = places[0] ?? "";
+    place = userPlace(stack);
   }
   return place;
 }

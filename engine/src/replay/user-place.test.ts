@@ -40,6 +40,14 @@ test.each([
   expect(userPlace(stack(place))).toBe(place);
 });
 
+test("what a library did at the user's bidding is the user's place; alone it is its own", () => {
+  const library = "connect (/home/ann/shop/node_modules/pg/lib/connection.js:45:17)";
+  expect(userPlace(stack(library, "order (/home/ann/shop/workflows.ts:12:3)"))).toBe(
+    "/home/ann/shop/workflows.ts:12:3",
+  );
+  expect(userPlace(stack(library))).toBe("/home/ann/shop/node_modules/pg/lib/connection.js:45:17");
+});
+
 test("no stack has no place", () => {
   expect(userPlace(undefined)).toBe("");
   expect(userPlace("Error: at noon 12:30:00")).toBe("");

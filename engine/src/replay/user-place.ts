@@ -13,6 +13,7 @@ const FRAME = /^at .*?\(?((?:file:\/\/)?[^\s()]+:\d+:\d+)\)?$/;
 
 /** The folder that holds the engine's package and, where they are developed or installed side by side, the SDK's. */
 const ROOT = new URL("../../../", import.meta.url).pathname;
+const LIBRARY = /[\\/]node_modules[\\/]/;
 const OWN_TESTS = /\.test\.[jt]s:/;
 
 /** The user's places in a stack, innermost first, each as `file:line:column`. */
@@ -25,9 +26,13 @@ export function userPlaces(stack: string | undefined): readonly string[] {
   return places;
 }
 
-/** The innermost place of user code in a stack as `file:line:column`, or '' when there is none. */
+/**
+ * The innermost place of user code in a stack as `file:line:column`, or '' when there is none. What a library of the
+ * user's did at the user's bidding is the user's place.
+ */
 export function userPlace(stack: string | undefined): string {
-  return userPlaces(stack)[0] ?? "";
+  const places = userPlaces(stack);
+  return places.find((place) => !LIBRARY.test(place)) ?? places[0] ?? "";
 }
 
 /** The place in user code of the current call. */
