@@ -186,6 +186,8 @@ create index waits_by_run on waits (run_id);
 create table stray_signals (
   stray_id bigint generated always as identity,
   expires_at timestamptz not null,
+  -- The run that sent it; null when a client did.
+  from_run_id uuid,
   signal_id text not null,
   payload json,
   constraint stray_signals_pkey primary key (signal_id, stray_id)

@@ -93,26 +93,27 @@ begin
   loop
     place := v_signal.place;
     to_run := null; owner := null; task_queue := null; kept_until := null;
-    with recursive upwards (run_id, parent_run_id, rank) as (
-      select r.run_id, r.parent_run_id, 1 from runs r where r.run_id = v_signal.from_run
-      union all
-      select p.run_id, p.parent_run_id, u.rank + 1
-      from upwards u
-      cross join lateral (select k.run_id, k.parent_run_id from runs k where k.run_id = u.parent_run_id limit 1) p
-      where u.rank < 100
-    ), related (run_id, rank) as (
-      select h.run_id, 0 from runs h where h.parent_run_id = v_signal.from_run and h.hook and h.status = 'running'
-      union all
-      select u.run_id, u.rank from upwards u where u.rank > 1
-    )
-    select w.run_id, w.position into v_target
-    from waits w left join related on related.run_id = w.run_id
-    where w.signal_id = v_signal.name
-      and w.run_id is distinct from v_signal.from_run
-    order by related.rank nulls last, w.since, w.run_id, w.position
-    limit 1;
+    loop
+      with recursive upwards (run_id, parent_run_id, rank) as (
+        select r.run_id, r.parent_run_id, 1 from runs r where r.run_id = v_signal.from_run
+        union all
+        select p.run_id, p.parent_run_id, u.rank + 1
+        from upwards u
+        cross join lateral (select k.run_id, k.parent_run_id from runs k where k.run_id = u.parent_run_id limit 1) p
+        where u.rank < 100
+      ), related (run_id, rank) as (
+        select h.run_id, 0 from runs h where h.parent_run_id = v_signal.from_run and h.hook and h.status = 'running'
+        union all
+        select u.run_id, u.rank from upwards u where u.rank > 1
+      )
+      select w.run_id, w.position into v_target
+      from waits w left join related on related.run_id = w.run_id
+      where w.signal_id = v_signal.name
+        and w.run_id is distinct from v_signal.from_run
+      order by related.rank nulls last, w.since, w.run_id, w.position
+      limit 1;
+      exit when v_target.run_id is null;
 
-    if v_target.run_id is not null then
       select d.to_run, d.owner, d.task_queue into to_run, owner, task_queue
       from deliver_messages(json_build_array(json_build_object(
         'to', v_target.run_id, 'from', v_signal.from_run, 'kind', 4, 'name', v_signal.name, 'payload', v_signal.payload,
@@ -122,12 +123,14 @@ begin
       -- The next signal of this id is for the next waiter.
       delete from waits w
       where w.signal_id = v_signal.name and w.run_id = v_target.run_id and w.position = v_target.position;
-    end if;
+      -- A waiter that was about to end when it was found is passed by.
+      exit when to_run is not null;
+    end loop;
     if to_run is null then
       kept_until := clock_timestamp() + make_interval(secs => v_signal.ttl_ms / 1000);
-      insert into stray_signals (expires_at, signal_id, payload)
+      insert into stray_signals (expires_at, from_run_id, signal_id, payload)
       values (
-        kept_until, v_signal.name, coalesce(v_signal.payload, case when v_signal.payload_null then 'null'::json end)
+        kept_until, v_signal.from_run, v_signal.name, coalesce(v_signal.payload, case when v_signal.payload_null then 'null'::json end)
       );
     end if;
     return next;
@@ -165,12 +168,12 @@ begin
     ) w
     where p_live is null or m.run = any (p_live)
   ), kept as (
-    select s.signal_id, s.stray_id, s.payload, row_number() over (partition by s.signal_id order by s.stray_id) as turn
+    select s.signal_id, s.stray_id, s.from_run_id, s.payload, row_number() over (partition by s.signal_id order by s.stray_id) as turn
     from stray_signals s
     where s.signal_id = any (array(select waiting.signal_id from waiting)) and s.expires_at > clock_timestamp()
   ), given as (
-    insert into inbox (run_id, kind, name, payload)
-    select waiting.run_id, 4, kept.signal_id, kept.payload
+    insert into inbox (run_id, from_run_id, kind, name, payload)
+    select waiting.run_id, kept.from_run_id, 4, kept.signal_id, kept.payload
     from waiting join kept using (signal_id, turn)
     order by kept.stray_id
     returning run_id
@@ -258,27 +261,33 @@ set enable_hashjoin = on
 as $$
 declare
   v_family uuid[];
+  v_locked uuid[];
   v_ended json;
 begin
-  with recursive family (id, descend, depth) as (
-    select m.run, coalesce(m.descend, false), 0
-    from json_to_recordset(p_ends) as m (run uuid, by uuid, descend boolean)
-    where p_live is null or m.by = any (p_live)
-    union all
-    select r.run_id, family.descend, family.depth + 1
-    from family
-    cross join lateral (
-      select k.run_id, k.hook from runs k where k.parent_run_id = family.id and k.status = 'running' offset 0
-    ) r
-    where (r.hook or family.descend) and family.depth < 1000
-  )
-  select array_agg(distinct family.id) into v_family from family;
+  -- A run may start a hook or child while its lock is waited for: the family is whole when all of it is locked.
+  loop
+    with recursive family (id, descend, depth) as (
+      select m.run, coalesce(m.descend, false), 0
+      from json_to_recordset(p_ends) as m (run uuid, by uuid, descend boolean)
+      where p_live is null or m.by = any (p_live)
+      union all
+      select r.run_id, family.descend, family.depth + 1
+      from family
+      cross join lateral (
+        select k.run_id, k.hook from runs k where k.parent_run_id = family.id and k.status = 'running' offset 0
+      ) r
+      where (r.hook or family.descend) and family.depth < 1000
+    )
+    select coalesce(array_agg(distinct family.id), '{}') into v_family from family;
+    exit when v_family <@ v_locked;
 
-  perform 1
-  from runs r
-  where r.run_id = any (v_family || array(select c.parent_run_id from runs c where c.run_id = any (v_family)))
-  order by r.run_id
-  for no key update;
+    perform 1
+    from runs r
+    where r.run_id = any (v_family || array(select c.parent_run_id from runs c where c.run_id = any (v_family)))
+    order by r.run_id
+    for no key update;
+    v_locked := v_family;
+  end loop;
 
   with recursive wanted (id, status, failure, descend, retention_seconds, depth) as (
     select m.run, m.status, m.failure::text, coalesce(m.descend, false), m.retention_seconds, 0

@@ -80,9 +80,9 @@ function givenUp(run: OwnedRun, problem: RunProblem): RunContribution {
   };
 }
 
-/** Its code has seen every event there is: what it waits for now, it waits for until something comes. */
+/** Its code has seen everything there is: what it waits for now, it waits for until something comes. */
 function isUpToDate(run: OwnedRun): boolean {
-  return run.pending.length === 0 && run.unapplied.length === 0 && !run.feeding && run.end === undefined;
+  return run.pending.length === 0 && run.unapplied.length === 0 && !run.feeding && !run.unread && run.end === undefined;
 }
 
 /** The waits that need a row; those that were over before they got one never do. */

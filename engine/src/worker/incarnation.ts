@@ -165,6 +165,7 @@ export class Incarnation {
     const runs = [...this.#runs.values()];
     for (let start = 0; start < runs.length && this.#alive; start += SWEEP_RUNS_MAX) {
       const some = runs.slice(start, start + SWEEP_RUNS_MAX);
+      this.wake(some.filter((run) => run.unread).map(({ id }) => id));
       this.wake(await this.#loader.withMessages(some.map(({ id }) => id)));
       for (const id of await this.#loader.lost(some)) this.#lose(id);
     }
@@ -403,7 +404,8 @@ export class Incarnation {
     }
     for (const { position, signalId } of loaded?.waits ?? []) run.waitRows.set(position, signalId);
     this.#driver.begin(run, loaded?.events ?? [], loaded?.rows ?? []);
-    if (claim.hasInbox || loaded !== undefined || this.#wokenEarly.has(run.id)) this.#read(run);
+    run.unread = claim.hasInbox || loaded !== undefined || this.#wokenEarly.has(run.id);
+    if (run.unread) this.#read(run);
   }
 
   #stick(run: OwnedRun, takeoverCount: number): void {
@@ -630,7 +632,7 @@ export class Incarnation {
         const messages = await this.#loader.inbox(runs.map((run) => ({ id: run.id, lastMessageId: run.lastMessageId })));
         if (messages.length > 0) crashPoint('inbox.read', this.workerId);
         for (const message of messages) this.#receive(message);
-        await this.#verify(runs, messages);
+        await this.#haveRead(runs, messages);
       }
     } catch (error) {
       if (this.#alive) this.#context.options.log('warn', 'reading messages failed; a sweep will', { error: String(error) });
@@ -640,10 +642,16 @@ export class Incarnation {
   }
 
   /** A wake without a message: others may have ended the run. With a full page of them, there may be more. */
-  async #verify(runs: readonly OwnedRun[], messages: readonly InboxMessage[]): Promise<void> {
+  async #haveRead(runs: readonly OwnedRun[], messages: readonly InboxMessage[]): Promise<void> {
     const counts = new Map<string, number>();
     for (const { runId } of messages) counts.set(runId, (counts.get(runId) ?? 0) + 1);
-    for (const run of runs) if ((counts.get(run.id) ?? 0) >= INBOX_PAGE) this.#toRead.add(run);
+    for (const run of runs) {
+      if ((counts.get(run.id) ?? 0) >= INBOX_PAGE) this.#toRead.add(run);
+      else if (run.unread) {
+        run.unread = false;
+        this.#mark(run);
+      }
+    }
     const silent = runs.filter((run) => !counts.has(run.id) && !run.dropped);
     if (silent.length === 0) return;
     for (const id of await this.#loader.lost(silent)) this.#lose(id);

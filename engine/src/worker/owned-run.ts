@@ -148,8 +148,8 @@ export class OwnedRun {
   flushing: boolean = false;
   /** Its machine waits for changes of its entity to be read. */
   feeding: boolean = false;
-  /** Its inbox is being read, or must be read again. */
-  reading: 'no' | 'yes' | 'again' = 'no';
+  /** Its inbox, as it was at the claim, is not read yet: it may hold what the code waits for. */
+  unread: boolean = false;
   /** No longer owned: whatever still comes for it is dropped. */
   dropped: boolean = false;
   /** The newest message that was read. */
