@@ -13,8 +13,8 @@ export interface Cost {
   readonly walBytes: number;
   /** Transactions that got an id: those that wrote, and those that notified. */
   readonly transactions: number;
-  /** Client and worker. */
-  readonly processCpuMs: number;
+  /** Of each process that was given, in order. */
+  readonly processCpuMs: readonly number[];
   readonly postgresCpuMs: number | undefined;
   /** Share of the machine that neither the processes nor Postgres used though it was busy, 0 to 1. */
   readonly othersShare: number | undefined;
@@ -23,7 +23,7 @@ export interface Cost {
 interface Reading {
   readonly wal: string;
   readonly xid: bigint;
-  readonly processCpuMs: number;
+  readonly processCpuMs: readonly number[];
   readonly postgresCpuMs: number | undefined;
   readonly machine: Machine | undefined;
 }
@@ -51,11 +51,12 @@ export async function measure<Result>(
     after.wal,
     before.wal,
   ]);
-  const processCpuMs = after.processCpuMs - before.processCpuMs;
   const postgresCpuMs =
     after.postgresCpuMs === undefined || before.postgresCpuMs === undefined
       ? undefined
       : after.postgresCpuMs - before.postgresCpuMs;
+  const processCpuMs = after.processCpuMs.map((ms, index) => ms - (before.processCpuMs[index] ?? ms));
+  const oursMs = processCpuMs.reduce((sum, ms) => sum + ms, postgresCpuMs ?? 0);
   return {
     result,
     cost: {
@@ -63,7 +64,7 @@ export async function measure<Result>(
       transactions: Number(after.xid - before.xid),
       processCpuMs,
       postgresCpuMs,
-      othersShare: othersShare(before.machine, after.machine, processCpuMs + (postgresCpuMs ?? 0)),
+      othersShare: othersShare(before.machine, after.machine, oursMs),
     },
   };
 }
@@ -71,8 +72,7 @@ export async function measure<Result>(
 async function read(server: BenchServer, processes: readonly BenchProcess[]): Promise<Reading> {
   const [row] = await server.query<{ wal: string; xid: string }>(READ);
   if (row === undefined) throw new Error("Postgres did not say where its log stands");
-  let processCpuMs = 0;
-  for (const process of processes) processCpuMs += await process.call("cpuMs", null);
+  const processCpuMs = await Promise.all(processes.map((process) => process.call("cpuMs", null)));
   return {
     wal: row.wal,
     xid: BigInt(row.xid),

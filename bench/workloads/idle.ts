@@ -35,7 +35,7 @@ export async function measureIdleWorker(bench: Bench): Promise<void> {
     const { cost } = await measure(server, [worker], () => delay(effort.idleMs));
     const seconds = (performance.now() - startedAt) / 1_000;
     const queries = ((await commits()) - before) / seconds;
-    const cpu = cost.processCpuMs / 10 / seconds;
+    const cpu = (cost.processCpuMs[0] ?? Number.NaN) / 10 / seconds;
     const workload = "idle worker";
     report.add({
       workload,

@@ -7,6 +7,7 @@ import { measure } from "../meter.ts";
 import { withPairs } from "../pair.ts";
 import type { Pair } from "../pair.ts";
 import { atLeast, atMost } from "../report.ts";
+import type { Figure } from "../report.ts";
 import type { LoadResult } from "../process-calls.ts";
 import type { Cost } from "../meter.ts";
 import { median } from "../statistics.ts";
@@ -25,7 +26,7 @@ export interface ThroughputWorkload {
   /** Judge the engine by the raw loop. */
   readonly targetOfRaw?: number;
   /** Judge log bytes and transactions. */
-  readonly targetCost?: { readonly walBytes: number; readonly transactions: number };
+  readonly targetCost?: { readonly walBytes: number; readonly transactions?: number };
 }
 
 interface Sample {
@@ -66,63 +67,79 @@ async function measureOnce(bench: Bench, workload: ThroughputWorkload, pair: Pai
 }
 
 function report(bench: Bench, workload: ThroughputWorkload, samples: Samples): void {
-  const { name, unit, unitsPerRun, targetOfRaw, targetCost } = workload;
-  const figure = (figureName: string, unitName: string, value: (sample: Sample) => number) => {
-    const of = (subject: SubjectName): number | undefined =>
-      samples[subject].length === 0 ? undefined : median(samples[subject].map(value));
-    const values = { raw: of("raw"), engine: of("engine"), dbos: of("dbos") };
-    const series = Object.fromEntries(
-      Object.entries(samples).map(([subject, list]) => [subject, list.map(value)]),
-    );
-    return { workload: name, figure: figureName, unit: unitName, ...values, samples: series };
-  };
+  const { unit, unitsPerRun, targetCost } = workload;
   const units = (sample: Sample): number => sample.load.allRuns * unitsPerRun;
-  const plural = unit === "child" ? "children" : `${unit}s`;
-  const rate = figure(plural, "1/s", ({ load }) => (load.runs * unitsPerRun * 1_000) / load.elapsedMs);
+  const add = (figure: Figure, limit?: number): void => {
+    const target =
+      limit === undefined ? undefined : atMost(`<= ${limit}`, figure.engine ?? Number.NaN, limit);
+    bench.report.add({ ...figure, target });
+  };
+  reportRate(bench, workload, samples);
+  const figure = (name: string, unitName: string, value: (sample: Sample) => number): Figure =>
+    figureOf({ workload, samples, name, unit: unitName, value });
+  add(figure("run latency p50", "ms", ({ load }) => load.p50Ms));
+  add(
+    figure(`WAL per ${unit}`, "B", (sample) => sample.cost.walBytes / units(sample)),
+    targetCost?.walBytes,
+  );
+  add(
+    figure(`transactions per ${unit}`, "1", (sample) => sample.cost.transactions / units(sample)),
+    targetCost?.transactions,
+  );
+  const cpu = (name: string, cpuMs: (cost: Cost) => number | undefined): void =>
+    add(
+      figure(
+        `CPU of ${name} per ${unit}`,
+        "us",
+        (sample) => ((cpuMs(sample.cost) ?? Number.NaN) * 1_000) / units(sample),
+      ),
+    );
+  cpu("client", ({ processCpuMs }) => processCpuMs[0]);
+  cpu("worker", ({ processCpuMs }) => processCpuMs[1]);
+  if (bench.server.postmasterPid !== undefined) cpu("Postgres", ({ postgresCpuMs }) => postgresCpuMs);
+}
+
+function reportRate(bench: Bench, workload: ThroughputWorkload, samples: Samples): void {
+  const { unit, unitsPerRun, targetOfRaw } = workload;
+  const name = unit === "child" ? "children" : `${unit}s`;
+  const value = ({ load }: Sample): number => (load.runs * unitsPerRun * 1_000) / load.elapsedMs;
+  const rate = figureOf({ workload, samples, name, unit: "1/s", value });
   const { raw = Number.NaN, engine = Number.NaN, dbos } = rate;
+  const target =
+    targetOfRaw === undefined ? undefined : atLeast(`>= ${targetOfRaw} x raw`, engine, raw * targetOfRaw);
+  bench.report.add({ ...rate, target });
+  if (dbos === undefined) return;
   bench.report.add({
     ...rate,
-    target:
-      targetOfRaw === undefined ? undefined : atLeast(`>= ${targetOfRaw} x raw`, engine, raw * targetOfRaw),
+    figure: `${name} beside DBOS`,
+    raw: undefined,
+    target: atLeast(`>= ${DBOS_FACTOR} x DBOS`, engine, dbos * DBOS_FACTOR),
   });
-  if (dbos !== undefined) {
-    bench.report.add({
-      ...rate,
-      figure: `${plural} beside DBOS`,
-      raw: undefined,
-      target: atLeast(`>= ${DBOS_FACTOR} x DBOS`, engine, dbos * DBOS_FACTOR),
-    });
-  }
-  bench.report.add(figure("run latency p50", "ms", ({ load }) => load.p50Ms));
-  const wal = figure(`WAL per ${unit}`, "B", (sample) => sample.cost.walBytes / units(sample));
-  const transactions = figure(
-    `transactions per ${unit}`,
-    "1",
-    (sample) => sample.cost.transactions / units(sample),
-  );
-  bench.report.add({
-    ...wal,
-    target: targetCost && atMost(`<= ${targetCost.walBytes}`, wal.engine ?? Number.NaN, targetCost.walBytes),
-  });
-  bench.report.add({
-    ...transactions,
-    target:
-      targetCost &&
-      atMost(`<= ${targetCost.transactions}`, transactions.engine ?? Number.NaN, targetCost.transactions),
-  });
-  bench.report.add(
-    figure(
-      `CPU of client and worker per ${unit}`,
-      "us",
-      (sample) => (sample.cost.processCpuMs * 1_000) / units(sample),
-    ),
-  );
-  if (samples.engine[0]?.cost.postgresCpuMs === undefined) return;
-  bench.report.add(
-    figure(
-      `CPU of Postgres per ${unit}`,
-      "us",
-      (sample) => ((sample.cost.postgresCpuMs ?? Number.NaN) * 1_000) / units(sample),
-    ),
-  );
+}
+
+/** Medians over the repetitions of each subject. */
+function figureOf(options: {
+  readonly workload: ThroughputWorkload;
+  readonly samples: Samples;
+  readonly name: string;
+  readonly unit: string;
+  value(sample: Sample): number;
+}): Figure {
+  const { workload, samples, name, unit, value } = options;
+  const series = {
+    raw: samples.raw.map(value),
+    engine: samples.engine.map(value),
+    dbos: samples.dbos.map(value),
+  };
+  const middle = (values: readonly number[]): number | undefined =>
+    values.length === 0 ? undefined : median(values);
+  return {
+    workload: workload.name,
+    figure: name,
+    unit,
+    raw: middle(series.raw),
+    engine: middle(series.engine),
+    dbos: middle(series.dbos),
+    samples: series,
+  };
 }
