@@ -20,9 +20,11 @@ as $$
 declare
   -- A volatile function is no condition for an index.
   v_now timestamptz := clock_timestamp();
+  v_picked uuid[];
 begin
-  return query
-  with picked as (
+  -- Locked by a statement of its own: only the next one sees every message that was there before the lock.
+  select array_agg(picked.run_id) into v_picked
+  from (
     select ready.run_id
     from unnest(p_workflows) as known (name)
     cross join generate_series(1, 5) as level (priority)
@@ -38,12 +40,13 @@ begin
     ) ready
     order by ready.priority, ready.ready_at
     limit p_limit
-  )
+  ) picked;
+
+  return query
   update runs r
   set owner = p_worker, epoch = r.epoch + 1, ready_at = null, busy = true, problem = null,
     busy_takeovers = r.busy_takeovers + r.busy::integer
-  from picked
-  where r.run_id = picked.run_id
+  where r.run_id = any (v_picked)
     and exists (select 1 from workers w where w.worker_id = p_worker and w.dead_at is null)
   returning r.run_id, r.entity_id, r.parent_run_id, r.parent_position, r.hook, r.epoch, r.event_count, r.busy_takeovers,
     exists (select 1 from inbox i where i.run_id = r.run_id),
@@ -205,7 +208,10 @@ set search_path from current
 as $$
 begin
   update workers set dead_at = clock_timestamp() where worker_id = p_worker and dead_at is null;
-  -- A blocked loop is certain guilt: it weighs four takeovers. What else the worker held is released without blame.
+  -- Locked first, so that the next statement sees every message that was there before.
+  perform 1 from runs r where r.owner = p_worker order by r.run_id for no key update;
+  -- A blocked loop is certain guilt: it weighs four takeovers. What else the worker held is released without blame. An
+  -- attempt that was leased from the queue answers as every lost one does (release_dead).
   update runs r
   set busy = r.run_id = p_run, busy_takeovers = r.busy_takeovers + case when r.run_id = p_run then 3 else 0 end,
     owner = null,
@@ -214,17 +220,12 @@ begin
       else coalesce(r.wake_at, 'infinity')
     end
   where r.owner = p_worker and r.status = 'running';
-  -- An attempt leased from the queue answers as one that was lost.
-  update activities a
-  set attempt = a.attempt + 1, state = 'queued', owner = null
-  where p_kind = 'activity' and a.run_id = p_run and a.position = p_position and a.owner = p_worker
-    and coalesce((a.policy ->> 'maximumAttempts')::integer, 1) > a.attempt;
 end;
 $$;
 
 -- Sets dead what has not been heard of. Returns how many incarnations died now, whether dead ones hold anything, and
--- whether runs are ready that p_suspect_after owners died on.
-create function bury_workers(p_suspect_after integer)
+-- whether runs are ready that p_suspect_after owners died on and that p_worker could claim.
+create function bury_workers(p_worker uuid, p_suspect_after integer)
 returns table (died integer, holding boolean, suspects boolean)
 language plpgsql
 set search_path from current
@@ -250,13 +251,21 @@ begin
     select 1 from runs r
     where r.busy_takeovers >= 1 and r.ready_at is not null and r.ready_at <= clock_timestamp()
       and r.busy_takeovers + r.busy::integer >= p_suspect_after
+      and exists (
+        select 1
+        from workers w
+        cross join lateral json_array_elements(w.serves -> 'queues') q
+        where w.worker_id = p_worker and q ->> 'taskQueue' = r.task_queue
+          and r.workflow_name in (select json_array_elements_text(q -> 'workflows'))
+      )
   );
   return next;
 end;
 $$;
 
--- Releases up to p_limit runs and p_limit leases of dead incarnations; nothing is replayed here. A lost single attempt
--- becomes its run's failure. Returns the queues that have new work and the owners that have messages.
+-- Releases up to p_limit runs and p_limit leases of dead incarnations; nothing is replayed here. A lost attempt counts as
+-- one, for it may be what its worker died of; the last one becomes its run's failure. Returns the queues that have new work
+-- and the owners that have messages.
 create function release_dead(p_limit integer)
 returns table (task_queue text, owner uuid, run_id uuid, released integer)
 language plpgsql
@@ -266,11 +275,12 @@ set enable_mergejoin = off
 set enable_hashjoin = off
 as $$
 declare
+  v_runs uuid[];
   v_messages json;
-  v_count integer;
 begin
-  return query
-  with orphaned as (
+  -- Locked by a statement of its own: only the next one sees every message that was there before the lock.
+  select array_agg(orphaned.run_id) into v_runs
+  from (
     select r.run_id
     from workers w
     cross join lateral (
@@ -278,22 +288,24 @@ begin
     ) r
     where w.dead_at is not null
     limit p_limit
-  ), freed as (
+  ) orphaned;
+
+  return query
+  with freed as (
     update runs r
     set owner = null,
       ready_at = case
         when r.busy or exists (select 1 from inbox i where i.run_id = r.run_id) then clock_timestamp()
         else coalesce(r.wake_at, 'infinity')
       end
-    from orphaned
-    where r.run_id = orphaned.run_id and r.status = 'running'
-    returning r.task_queue, r.run_id
+    where r.run_id = any (v_runs) and r.status = 'running'
+    returning r.task_queue
   )
   select freed.task_queue, null::uuid, null::uuid, count(*)::integer from freed group by freed.task_queue;
 
-  -- A single attempt is never repeated: its loss is its outcome.
+  -- The last attempt is never repeated: its loss is its outcome.
   with lost as (
-    select a.run_id, a.position, a.name, a.attempt, coalesce((a.policy ->> 'maximumAttempts')::integer, 1) = 1 as single
+    select a.run_id, a.position, a.attempt >= coalesce((a.policy ->> 'maximumAttempts')::bigint, 1) as last
     from workers w
     join activities a on a.owner = w.worker_id
     where w.dead_at is not null
@@ -301,18 +313,21 @@ begin
     limit p_limit
     for no key update of a skip locked
   ), requeued as (
-    update activities a set state = 'queued', owner = null, due_at = clock_timestamp()
+    update activities a set state = 'queued', owner = null, attempt = a.attempt + 1, due_at = clock_timestamp()
     from lost
-    where not lost.single and a.run_id = lost.run_id and a.position = lost.position
+    where not lost.last and a.run_id = lost.run_id and a.position = lost.position
     returning a.task_queue
   ), failed as (
     delete from activities a using lost
-    where lost.single and a.run_id = lost.run_id and a.position = lost.position
-    returning a.run_id, a.position, a.name
+    where lost.last and a.run_id = lost.run_id and a.position = lost.position
+    returning a.run_id, a.position, a.name, a.attempt
   )
   select json_agg(json_build_object('to', failed.run_id, 'position', failed.position, 'kind', 2, 'name', failed.name,
-    'payload', json_build_object('name', 'AttemptLostError', 'code', 'ATTEMPT_LOST', 'message',
-      format('activity "%s" allows a single attempt and its worker died while it ran; it is not repeated', failed.name))))
+    -- As AttemptLostError (engine/src/core/errors/attempt-errors.ts) is recorded by an owner.
+    'payload', json_build_object('name', 'AttemptLostError', 'base', 'AttemptLostError', 'code', 'ATTEMPT_LOST',
+      'data', json_build_object('activityName', failed.name, 'attempt', failed.attempt),
+      'message', format('attempt %s of activity "%s" was lost with its worker and the retry policy allows no other; '
+        'check whether the work was done, or allow more attempts', failed.attempt, failed.name))))
   into v_messages
   from failed;
 
@@ -320,12 +335,6 @@ begin
     return query
     select d.task_queue, d.owner, d.to_run, 1 from deliver_messages(v_messages) d where d.open;
   end if;
-
-  -- A dead incarnation that holds nothing is forgotten after an hour.
-  delete from workers w
-  where w.dead_at < clock_timestamp() - interval '1 hour'
-    and not exists (select 1 from runs r where r.owner = w.worker_id)
-    and not exists (select 1 from activities a where a.owner = w.worker_id);
 end;
 $$;
 
@@ -355,21 +364,25 @@ set enable_seqscan = off
 set enable_mergejoin = off
 set enable_hashjoin = off
 as $$
+declare
+  v_held uuid[];
 begin
   update activities a set state = 'queued', owner = null, due_at = clock_timestamp() where a.owner = p_worker
-    and coalesce((a.policy ->> 'maximumAttempts')::integer, 1) > 1;
-  return query
-  with held as (
+    and coalesce((a.policy ->> 'maximumAttempts')::bigint, 1) > 1;
+  -- Locked by a statement of its own: only the next one sees every message that was there before the lock.
+  select array_agg(held.run_id) into v_held
+  from (
     select o.run_id from runs o where o.owner = p_worker order by o.run_id limit p_limit for no key update
-  ), freed as (
+  ) held;
+  return query
+  with freed as (
     update runs r
     set owner = null, busy = false,
       ready_at = case
         when r.busy or exists (select 1 from inbox i where i.run_id = r.run_id) then clock_timestamp()
         else coalesce(r.wake_at, 'infinity')
       end
-    from held
-    where r.run_id = held.run_id and r.status = 'running'
+    where r.run_id = any (v_held) and r.status = 'running'
     returning r.task_queue
   )
   select freed.task_queue, count(*)::integer from freed group by freed.task_queue;
@@ -426,6 +439,11 @@ begin
   ));
   get diagnostics v_flushes = row_count;
   delete from stray_signals s where s.expires_at < v_now;
+  -- A dead incarnation that holds nothing is forgotten after an hour.
+  delete from workers w
+  where w.dead_at < v_now - interval '1 hour'
+    and not exists (select 1 from runs r where r.owner = w.worker_id)
+    and not exists (select 1 from activities a where a.owner = w.worker_id);
   more := removed = p_limit or v_flushes = 20000;
   return next;
 end;

@@ -7,6 +7,7 @@
  */
 import os from 'node:os';
 import { performance } from 'node:perf_hooks';
+import { setTimeout as delay } from 'node:timers/promises';
 
 import { startHeartbeat } from '../guards/heartbeat/heartbeat.ts';
 import type { Heartbeat } from '../guards/heartbeat/heartbeat.ts';
@@ -19,6 +20,7 @@ import { Notifier } from '../store/notifier.ts';
 import { outside } from '../store/outside.ts';
 import { provision } from '../store/provision.ts';
 import { Session } from '../store/session.ts';
+import { classifySqlError } from '../store/sql-errors.ts';
 import { workerQueries } from '../store/worker-queries.ts';
 import type { WorkerQueries } from '../store/worker-queries.ts';
 import { activityRegistry } from './activity-registry.ts';
@@ -42,6 +44,8 @@ export interface WorkerStatus {
 const RELEASE_MAX = 500;
 const PRUNE_MAX = 500;
 const HAND_OVER_MAX = 1_000;
+/** Between two tries to register a new incarnation while the database is away. */
+const BEGIN_AGAIN_MS = 500;
 const BLAME_NOBODY: LoopMarks = { enter: () => undefined, leave: () => undefined };
 
 export class EngineWorker {
@@ -72,7 +76,13 @@ export class EngineWorker {
     await guardProcess();
     const source = await provision(options.source, options.schema);
     const worker = outside(() => new EngineWorker(resolveWorkerOptions({ ...options, source })));
-    await outside(() => worker.#begin());
+    try {
+      await outside(() => worker.#begin());
+    } catch (error) {
+      // Nothing of it may stay open: its connections would keep the process.
+      worker.crash();
+      throw error;
+    }
     return worker;
   }
 
@@ -227,12 +237,17 @@ export class EngineWorker {
 
   async #beginAnew(oldWorkerId: string): Promise<void> {
     this.#incarnation = this.#newIncarnation();
-    try {
-      await this.#listener?.unlisten(this.#channel('worker', oldWorkerId));
-      await this.#register();
-      this.#lookAtEverything();
-    } catch (error) {
-      this.#fail(error);
+    await this.#listener?.unlisten(this.#channel('worker', oldWorkerId));
+    while (this.#state === 'running') {
+      try {
+        await this.#register();
+        this.#lookAtEverything();
+        return;
+      } catch (error) {
+        if (classifySqlError(error) !== 'transient') this.#fail(error);
+        else this.#options.log('warn', 'beginning anew failed and is tried again', { error: String(error) });
+        await delay(BEGIN_AGAIN_MS);
+      }
     }
   }
 
