@@ -55,7 +55,7 @@ async function run(server: BenchServer): Promise<void> {
   );
   for (const { name, measure } of chosen) {
     console.error(`measuring ${name} ...`);
-    await server.query("checkpoint");
+    await server.checkpoint();
     await measure(bench);
   }
   if (noise.length > 0) {

@@ -64,7 +64,8 @@ export async function measure<Result>(
       transactions: Number(after.xid - before.xid),
       processCpuMs,
       postgresCpuMs,
-      othersShare: othersShare(before.machine, after.machine, oursMs),
+      othersShare:
+        postgresCpuMs === undefined ? undefined : othersShare(before.machine, after.machine, oursMs),
     },
   };
 }
