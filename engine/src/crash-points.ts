@@ -7,19 +7,19 @@
 
 /** Every crash point, in the order in which a step passes them. */
 export const CRASH_POINTS = [
-  'claim.committed',
-  'history.loaded',
-  'activation.done',
-  'activity.started',
-  'activity.finished',
-  'timer.due',
-  'inbox.read',
-  'flush.built',
-  'flush.committed',
-  'flush.applied',
-  'settle.built',
-  'settle.committed',
-  'activities.claimed',
+  "claim.committed",
+  "history.loaded",
+  "activation.done",
+  "activity.started",
+  "activity.finished",
+  "timer.due",
+  "inbox.read",
+  "flush.built",
+  "flush.committed",
+  "flush.applied",
+  "settle.built",
+  "settle.committed",
+  "activities.claimed",
 ] as const;
 
 /** One of the listed names. */

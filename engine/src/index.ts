@@ -1,37 +1,42 @@
 /**
  * The engine's doors: what the SDK, the worker image and the tools of MemFlow build on. Users import `@memflow/sdk`.
  */
-export * from './core/errors.ts';
-export { encodeFailure, decodeFailure } from './core/failure.ts';
-export type { FailureJson } from './core/failure.ts';
-export { parseDurationMs } from './core/duration.ts';
-export { checkChange } from './core/entity-fold.ts';
-export type { EntityChange } from './core/entity-fold.ts';
-export type { Json, JsonObject } from './core/json.ts';
-export { PAYLOAD_LIMIT_BYTES, decodePayload, encodePayload } from './core/payload.ts';
-export { normalizeRetryPolicy } from './core/retry-policy.ts';
-export type { RetryPolicy, RetryPolicyOptions } from './core/retry-policy.ts';
-export { CRASH_POINTS, setCrashHook } from './crash-points.ts';
-export type { CrashHook, CrashPoint } from './crash-points.ts';
-export { runOutsideGuards } from './guards/outside-runs.ts';
-export { currentContext } from './replay/run-context.ts';
-export type { RunContext, RunFacts } from './replay/run-context.ts';
-export type { Invoke } from './replay/run-machine.ts';
-export { listenSource, resolveConnection } from './store/connection-source.ts';
-export type { ConnectionSource } from './store/connection-source.ts';
-export { migrate, schemaVersion } from './store/migrator.ts';
-export { newId } from './store/new-id.ts';
-export { forgetProvisioned, provision } from './store/provision.ts';
-export { StoreClient } from './client/store-client.ts';
+export * from "./core/errors.ts";
+export { encodeFailure, decodeFailure } from "./core/failure.ts";
+export type { FailureJson } from "./core/failure.ts";
+export { parseDurationMs } from "./core/duration.ts";
+export { checkChange } from "./core/entity-fold.ts";
+export type { EntityChange } from "./core/entity-fold.ts";
+export type { Json, JsonObject } from "./core/json.ts";
+export { PAYLOAD_LIMIT_BYTES, decodePayload, encodeArguments, encodePayload } from "./core/payload.ts";
+export { normalizeRetryPolicy } from "./core/retry-policy.ts";
+export type { RetryPolicy, RetryPolicyOptions } from "./core/retry-policy.ts";
+export { CRASH_POINTS, setCrashHook } from "./crash-points.ts";
+export type { CrashHook, CrashPoint } from "./crash-points.ts";
+export { runOutsideGuards } from "./guards/outside-runs.ts";
+export { currentContext } from "./replay/run-context.ts";
+export type { RunContext, RunFacts } from "./replay/run-context.ts";
+export type { Invoke } from "./replay/run-machine.ts";
+export { listenSource, resolveConnection } from "./store/connection-source.ts";
+export type { ConnectionSource } from "./store/connection-source.ts";
+export { migrate, schemaVersion } from "./store/migrator.ts";
+export { newId } from "./store/new-id.ts";
+export { forgetProvisioned, provision } from "./store/provision.ts";
+export { StoreClient } from "./client/store-client.ts";
 export type {
-  EventDescription, RunDescription, SignalReceipt, SignalRequest, StartRequest, StopRequest,
-} from './client/store-client.ts';
-export type { RunOutcome } from './client/result-waiter.ts';
-export { currentActivity } from './worker/activity-executor.ts';
-export type { ActivityInfo } from './worker/activity-executor.ts';
-export { activityRegistry } from './worker/activity-registry.ts';
-export type { ActivityFunction } from './worker/activity-registry.ts';
-export { retireProcesses } from './worker/retire-processes.ts';
-export { EngineWorker } from './worker/worker.ts';
-export type { WorkerStatus } from './worker/worker.ts';
-export type { WorkerLog, WorkerOptions } from './worker/worker-options.ts';
+  EventDescription,
+  RunDescription,
+  SignalReceipt,
+  SignalRequest,
+  StartRequest,
+  StopRequest,
+} from "./client/store-client.ts";
+export type { RunOutcome } from "./client/result-waiter.ts";
+export { currentActivity } from "./worker/activity-executor.ts";
+export type { ActivityInfo } from "./worker/activity-executor.ts";
+export { activityRegistry } from "./worker/activity-registry.ts";
+export type { ActivityFunction } from "./worker/activity-registry.ts";
+export { retireProcesses } from "./worker/retire-processes.ts";
+export { EngineWorker } from "./worker/worker.ts";
+export type { WorkerStatus } from "./worker/worker.ts";
+export type { WorkerLog, WorkerOptions } from "./worker/worker-options.ts";

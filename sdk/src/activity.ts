@@ -20,10 +20,13 @@ import type { ActivityInfo } from "@memflow/engine";
 export function activityInfo(): ActivityInfo {
   const info = currentActivity();
   if (info === undefined) {
-    throw new MemFlowError("activityInfo was called outside an activity; call it inside an activity function", {
-      name: "NotInActivityError",
-      code: "NOT_IN_ACTIVITY",
-    });
+    throw new MemFlowError(
+      "activityInfo was called outside an activity; call it inside an activity function",
+      {
+        name: "NotInActivityError",
+        code: "NOT_IN_ACTIVITY",
+      },
+    );
   }
   return info;
 }

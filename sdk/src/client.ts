@@ -1,17 +1,17 @@
 /**
  * The client: starts runs and reaches them.
  */
-import { newId, parseDurationMs, encodePayload, resolveConnection } from '@memflow/engine';
-import type { ConnectionSource, RunDescription, SignalReceipt, StoreClient } from '@memflow/engine';
-import type { ConnectionConfig } from './connection.ts';
-import { guid } from './guid.ts';
-import { WorkflowHandle } from './handle.ts';
-import { checkName, checkStart } from './options.ts';
-import type { WorkflowOptions } from './options.ts';
-import { sharedClient } from './shared-clients.ts';
+import { newId, parseDurationMs, encodePayload, resolveConnection } from "@memflow/engine";
+import type { ConnectionSource, RunDescription, SignalReceipt, StoreClient } from "@memflow/engine";
+import type { ConnectionConfig } from "./connection.ts";
+import { guid } from "./guid.ts";
+import { WorkflowHandle } from "./handle.ts";
+import { checkName, checkStart } from "./options.ts";
+import type { WorkflowOptions } from "./options.ts";
+import { sharedClient } from "./shared-clients.ts";
 
 /** The namespace when none is given. */
-export const NAMESPACE_DEFAULT = 'memflow';
+export const NAMESPACE_DEFAULT = "memflow";
 const RETENTION_DEFAULT_SECONDS = 604_800;
 
 /** MemFlow's client. Connects with its first call; `MemFlow.shutdown()` closes it. */
@@ -71,8 +71,9 @@ export class WorkflowClient {
    */
   async start(options: WorkflowOptions): Promise<WorkflowHandle> {
     const checked = checkStart(options);
-    const workflowId = options.workflowId === undefined ? guid() : checkName('workflowId', options.workflowId);
-    const delayMs = options.startDelay === undefined ? 0 : parseDurationMs(options.startDelay, 'startDelay');
+    const workflowId =
+      options.workflowId === undefined ? guid() : checkName("workflowId", options.workflowId);
+    const delayMs = options.startDelay === undefined ? 0 : parseDurationMs(options.startDelay, "startDelay");
     const client = await this.#client(options.namespace);
     const runId = await client.start({
       runId: newId(),
@@ -98,8 +99,13 @@ export class WorkflowClient {
    *
    * @throws {WorkflowNotFoundError} When no run has the id.
    */
-  async getHandle(taskQueueOrId: string, workflowName?: string, workflowId?: string, namespace?: string): Promise<WorkflowHandle> {
-    const id = workflowName === undefined ? taskQueueOrId : checkName('workflowId', workflowId);
+  async getHandle(
+    taskQueueOrId: string,
+    workflowName?: string,
+    workflowId?: string,
+    namespace?: string,
+  ): Promise<WorkflowHandle> {
+    const id = workflowName === undefined ? taskQueueOrId : checkName("workflowId", workflowId);
     const client = await this.#client(namespace);
     const { runId } = await client.find(id);
     return new WorkflowHandle(client, { workflowId: id, runId });
@@ -124,10 +130,10 @@ export class WorkflowClient {
     namespace?: string,
     options: { readonly keepFor?: string | number | undefined } = {},
   ): Promise<SignalReceipt> {
-    const id = checkName('signalId', signalId);
+    const id = checkName("signalId", signalId);
     const payload = encodePayload(data, { field: `data of signal "${id}"` });
     const client = await this.#client(namespace);
-    const keepMs = options.keepFor === undefined ? undefined : parseDurationMs(options.keepFor, 'keepFor');
+    const keepMs = options.keepFor === undefined ? undefined : parseDurationMs(options.keepFor, "keepFor");
     return await client.signal({ signalId: id, payload, ...(keepMs === undefined ? {} : { keepMs }) });
   }
 

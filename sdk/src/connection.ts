@@ -20,6 +20,7 @@ export type ConnectionConfig =
     };
 
 /** MemFlow's connection service: a connection is made when it is first used. */
+// oxlint-disable-next-line typescript/no-extraneous-class -- users know this name as a class with static members
 export class Connection {
   /** Echoes the configuration, as MemFlow does; clients and workers connect by themselves. */
   static async connect<Config extends ConnectionConfig>(config: Config): Promise<Config> {

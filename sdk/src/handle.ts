@@ -1,9 +1,17 @@
 /**
  * The handle of a run: its result, and what can be done to it.
  */
-import { InterruptedError, RunClosedError, TerminatedError, decodeFailure, decodePayload, encodeFailure, encodePayload } from '@memflow/engine';
-import type { EventDescription, FailureJson, Json, RunDescription, StoreClient } from '@memflow/engine';
-import { checkName } from './options.ts';
+import {
+  InterruptedError,
+  RunClosedError,
+  TerminatedError,
+  decodeFailure,
+  decodePayload,
+  encodeFailure,
+  encodePayload,
+} from "@memflow/engine";
+import type { EventDescription, FailureJson, Json, RunDescription, StoreClient } from "@memflow/engine";
+import { checkName } from "./options.ts";
 
 /** How to wait for a result. */
 export interface ResultOptions {
@@ -41,7 +49,7 @@ export interface WorkflowState {
 }
 
 /** What an export can hold. */
-export type ExportPart = 'data' | 'state' | 'status' | 'timeline' | 'transitions';
+export type ExportPart = "data" | "state" | "status" | "timeline" | "transitions";
 
 /** A run's whole story. */
 export interface WorkflowExport {
@@ -81,7 +89,7 @@ export class WorkflowHandle {
   async result<Result = unknown>(options: ResultOptions = {}): Promise<Result> {
     const outcome = await this.#client.outcome(this.runId);
     if (outcome.failure === null) return decodePayload(outcome.result) as Result;
-    if (outcome.failure.data?.['quiet'] === true) return undefined as Result;
+    if (outcome.failure.data?.["quiet"] === true) return undefined as Result;
     if (options.throwOnError === false) return outcome.failure as Result;
     throw decodeFailure(outcome.failure);
   }
@@ -92,7 +100,7 @@ export class WorkflowHandle {
    * @throws {RunClosedError} When the run has ended.
    */
   async signal(signalId: string, data?: unknown): Promise<void> {
-    const id = checkName('signalId', signalId);
+    const id = checkName("signalId", signalId);
     const payload = encodePayload(data, { field: `data of signal "${id}"` });
     await this.#client.signal({ signalId: id, payload, toRunId: this.runId });
   }
@@ -103,7 +111,9 @@ export class WorkflowHandle {
   }
 
   /** MemFlow's state; with `metadata`, beside its facts. */
-  async state(metadata: true): Promise<{ readonly metadata: RunDescription & { readonly js: number }; readonly data: WorkflowState }>;
+  async state(
+    metadata: true,
+  ): Promise<{ readonly metadata: RunDescription & { readonly js: number }; readonly data: WorkflowState }>;
   async state(metadata?: false): Promise<WorkflowState>;
   async state(metadata = false): Promise<unknown> {
     const row = await this.#client.row(this.runId);
@@ -127,11 +137,16 @@ export class WorkflowHandle {
    *
    * @param options - `afterEvent` leaves out what was seen; `descend` adds the histories of hooks and children.
    */
-  async history(options: { readonly afterEvent?: number | undefined; readonly descend?: boolean | undefined } = {}): Promise<readonly EventDescription[]> {
+  async history(
+    options: { readonly afterEvent?: number | undefined; readonly descend?: boolean | undefined } = {},
+  ): Promise<readonly EventDescription[]> {
     const afterEvent = options.afterEvent ?? 0;
-    if (options.descend !== true) return await this.#client.events([{ runId: this.runId, eventNo: afterEvent }]);
+    if (options.descend !== true)
+      return await this.#client.events([{ runId: this.runId, eventNo: afterEvent }]);
     const family = await this.#client.family(this.runId);
-    return await this.#client.events(family.map(({ runId }) => ({ runId, eventNo: runId === this.runId ? afterEvent : 0 })));
+    return await this.#client.events(
+      family.map(({ runId }) => ({ runId, eventNo: runId === this.runId ? afterEvent : 0 })),
+    );
   }
 
   /** The run with its hooks and children, itself first. */
@@ -140,21 +155,24 @@ export class WorkflowHandle {
   }
 
   /** The run's story as plain data. `allow` and `block` name its parts; `values: false` leaves payloads out. */
-  async export(options: {
-    readonly allow?: readonly ExportPart[] | undefined;
-    readonly block?: readonly ExportPart[] | undefined;
-    readonly values?: boolean | undefined;
-  } = {}): Promise<WorkflowExport> {
-    const wanted = (part: ExportPart): boolean => (options.allow?.includes(part) ?? true) && options.block?.includes(part) !== true;
+  async export(
+    options: {
+      readonly allow?: readonly ExportPart[] | undefined;
+      readonly block?: readonly ExportPart[] | undefined;
+      readonly values?: boolean | undefined;
+    } = {},
+  ): Promise<WorkflowExport> {
+    const wanted = (part: ExportPart): boolean =>
+      (options.allow?.includes(part) ?? true) && options.block?.includes(part) !== true;
     const row = await this.#client.row(this.runId);
-    const events = wanted('timeline') ? await this.history() : [];
+    const events = wanted("timeline") ? await this.history() : [];
     const withoutValues = events.map((event) => ({ ...event, payload: undefined }));
     return {
-      ...(wanted('data') ? { data: await this.#client.entity(row.entityId) } : {}),
-      ...(wanted('state') ? { state: stateOf(row) } : {}),
-      ...(wanted('status') ? { status: semaphore(row) } : {}),
-      ...(wanted('timeline') ? { timeline: options.values === false ? withoutValues : events } : {}),
-      ...(wanted('transitions') ? { transitions: transitionsOf(row) } : {}),
+      ...(wanted("data") ? { data: await this.#client.entity(row.entityId) } : {}),
+      ...(wanted("state") ? { state: stateOf(row) } : {}),
+      ...(wanted("status") ? { status: semaphore(row) } : {}),
+      ...(wanted("timeline") ? { timeline: options.values === false ? withoutValues : events } : {}),
+      ...(wanted("transitions") ? { transitions: transitionsOf(row) } : {}),
     };
   }
 
@@ -164,11 +182,11 @@ export class WorkflowHandle {
    * @throws {RunClosedError} When it has ended, unless `suppress` is true.
    */
   async interrupt(options: JobInterruptOptions = {}): Promise<void> {
-    const reason = options.reason ?? 'Job Interrupted';
+    const reason = options.reason ?? "Job Interrupted";
     const error = new InterruptedError({ workflowId: this.workflowId, reason, code: options.code ?? 410 });
     const failure = encodeFailure(error);
     await this.#stop({
-      status: 'canceled',
+      status: "canceled",
       failure: options.throw === false ? { ...failure, data: { ...failure.data, quiet: true } } : failure,
       descend: options.descend === true,
       retentionSeconds: options.expire,
@@ -184,7 +202,13 @@ export class WorkflowHandle {
   /** Ends the run at once with a reason; its code is not asked. */
   async terminate(reason?: string): Promise<void> {
     const failure = encodeFailure(new TerminatedError({ workflowId: this.workflowId, reason }));
-    await this.#stop({ status: 'terminated', failure, descend: false, retentionSeconds: undefined, suppress: false });
+    await this.#stop({
+      status: "terminated",
+      failure,
+      descend: false,
+      retentionSeconds: undefined,
+      suppress: false,
+    });
   }
 
   /** Makes a run that is parked with a problem ready again; false when it is not parked. */
@@ -193,7 +217,7 @@ export class WorkflowHandle {
   }
 
   async #stop(options: {
-    readonly status: 'canceled' | 'terminated';
+    readonly status: "canceled" | "terminated";
     readonly failure: FailureJson;
     readonly descend: boolean;
     readonly retentionSeconds: number | undefined;
@@ -208,12 +232,14 @@ export class WorkflowHandle {
 }
 
 function semaphore({ status }: { readonly status: string }): number {
-  if (status === 'running') return 1;
-  return status === 'canceled' || status === 'terminated' ? STOPPED : 0;
+  if (status === "running") return 1;
+  return status === "canceled" || status === "terminated" ? STOPPED : 0;
 }
 
-function stateOf(row: RunDescription & { readonly result: string | null; readonly failure: string | null }): WorkflowState {
-  const done = row.status !== 'running';
+function stateOf(
+  row: RunDescription & { readonly result: string | null; readonly failure: string | null },
+): WorkflowState {
+  const done = row.status !== "running";
   const response = decodePayload(row.result);
   return {
     done,
@@ -226,6 +252,8 @@ function stateOf(row: RunDescription & { readonly result: string | null; readonl
 }
 
 function transitionsOf(row: RunDescription): readonly { readonly status: string; readonly at: string }[] {
-  const started = { status: 'running', at: row.startedAt.toISOString() };
-  return row.closedAt === null ? [started] : [started, { status: row.status, at: row.closedAt.toISOString() }];
+  const started = { status: "running", at: row.startedAt.toISOString() };
+  return row.closedAt === null
+    ? [started]
+    : [started, { status: row.status, at: row.closedAt.toISOString() }];
 }

@@ -4,31 +4,71 @@
  * @example
  * import { Client, MemFlow, Worker } from '@memflow/sdk';
  */
-export { MemFlow } from './memflow.ts';
-export { activityInfo } from './activity.ts';
-export type { ActivityInfo } from '@memflow/engine';
-export { Client, NAMESPACE_DEFAULT, WorkflowClient } from './client.ts';
-export type { ListFilter } from './client.ts';
-export { Connection } from './connection.ts';
-export type { ConnectionConfig } from './connection.ts';
-export { guid } from './guid.ts';
-export { WorkflowHandle } from './handle.ts';
+export { MemFlow } from "./memflow.ts";
+export { activityInfo } from "./activity.ts";
+export type { ActivityInfo } from "@memflow/engine";
+export { Client, NAMESPACE_DEFAULT, WorkflowClient } from "./client.ts";
+export type { ListFilter } from "./client.ts";
+export { Connection } from "./connection.ts";
+export type { ConnectionConfig } from "./connection.ts";
+export { guid } from "./guid.ts";
+export { WorkflowHandle } from "./handle.ts";
 export type {
-  ExportPart, JobInterruptOptions, ResultOptions, WorkflowExport, WorkflowState,
-} from './handle.ts';
-export { clearInterceptors, registerInterceptor } from './interceptors.ts';
-export type { WorkflowFunction, WorkflowInterceptor } from './interceptors.ts';
-export type { WorkflowConfig, WorkflowOptions } from './options.ts';
-export { Worker } from './worker.ts';
-export type { WorkerConfig, WorkerTuning } from './worker.ts';
-export { Entity, WorkflowService as workflow } from './workflow/index.ts';
-export type { ActivityConfig, ExecHookOptions, HookOptions, ProxyType, WorkflowInfo } from './workflow/index.ts';
+  ExportPart,
+  JobInterruptOptions,
+  ResultOptions,
+  WorkflowExport,
+  WorkflowState,
+} from "./handle.ts";
+export { clearInterceptors, registerInterceptor } from "./interceptors.ts";
+export type { WorkflowFunction, WorkflowInterceptor } from "./interceptors.ts";
+export type { WorkflowConfig, WorkflowOptions } from "./options.ts";
+export { Worker } from "./worker.ts";
+export type { WorkerConfig, WorkerTuning } from "./worker.ts";
+export { Entity, WorkflowService as workflow } from "./workflow/index.ts";
+export type {
+  ActivityConfig,
+  ExecHookOptions,
+  HookOptions,
+  ProxyType,
+  WorkflowInfo,
+} from "./workflow/index.ts";
 export {
-  ActivityNotFoundError, AttemptLostError, CanceledError, ConnectionError, CrossStoreError, DeterminismViolation, DuplicateJobError,
-  DurationError, EntityError, FatalError, HistoryMismatchError, InterruptedError, MaxedError, MemFlowError, OptionError, PayloadError,
-  ProcessExitError, RetryError, RunClosedError, SchemaError, StuckError, TerminatedError, TimeoutError,
-  WorkflowExecutionAlreadyStartedError, WorkflowNotFoundError, didInterrupt,
-} from '@memflow/engine';
+  ActivityNotFoundError,
+  AttemptLostError,
+  CanceledError,
+  ConnectionError,
+  CrossStoreError,
+  DeterminismViolation,
+  DuplicateJobError,
+  DurationError,
+  EntityError,
+  FatalError,
+  HistoryMismatchError,
+  InterruptedError,
+  MaxedError,
+  MemFlowError,
+  OptionError,
+  PayloadError,
+  ProcessExitError,
+  RetryError,
+  RunClosedError,
+  SchemaError,
+  StuckError,
+  TerminatedError,
+  TimeoutError,
+  WorkflowExecutionAlreadyStartedError,
+  WorkflowNotFoundError,
+  didInterrupt,
+} from "@memflow/engine";
 export type {
-  EventDescription, FailureJson, Json, RetryPolicy, RetryPolicyOptions, RunDescription, SignalReceipt, WorkerLog, WorkerStatus,
-} from '@memflow/engine';
+  EventDescription,
+  FailureJson,
+  Json,
+  RetryPolicy,
+  RetryPolicyOptions,
+  RunDescription,
+  SignalReceipt,
+  WorkerLog,
+  WorkerStatus,
+} from "@memflow/engine";

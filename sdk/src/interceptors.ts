@@ -1,7 +1,7 @@
 /**
  * Interceptors: code around every workflow and hook function, part of the run and replayed with it.
  */
-import type { Invoke, RunContext } from '@memflow/engine';
+import type { Invoke, RunContext } from "@memflow/engine";
 
 /** Wraps workflow functions. It may use every durable call. */
 export interface WorkflowInterceptor {
@@ -44,13 +44,13 @@ export function intercepted(workflow: WorkflowFunction): Invoke {
 
 function contextMap({ facts, attempt }: RunContext): Map<string, unknown> {
   return new Map<string, unknown>([
-    ['workflowId', facts.workflowId],
-    ['workflowName', facts.workflowName],
-    ['workflowTopic', `${facts.taskQueue}-${facts.workflowName}`],
-    ['taskQueue', facts.taskQueue],
-    ['namespace', facts.namespace],
-    ['runId', facts.runId],
-    ['attempt', attempt],
-    ['canRetry', true],
+    ["workflowId", facts.workflowId],
+    ["workflowName", facts.workflowName],
+    ["workflowTopic", `${facts.taskQueue}-${facts.workflowName}`],
+    ["taskQueue", facts.taskQueue],
+    ["namespace", facts.namespace],
+    ["runId", facts.runId],
+    ["attempt", attempt],
+    ["canRetry", true],
   ]);
 }

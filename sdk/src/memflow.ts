@@ -1,16 +1,17 @@
 /**
  * MemFlow's static class: everything under one name, as its users know it.
  */
-import { didInterrupt } from '@memflow/engine';
-import { Client } from './client.ts';
-import { Connection } from './connection.ts';
-import { guid } from './guid.ts';
-import { WorkflowHandle } from './handle.ts';
-import { clearInterceptors, registerInterceptor } from './interceptors.ts';
-import { closeSharedClients } from './shared-clients.ts';
-import { Entity, WorkflowService } from './workflow/index.ts';
-import { Worker } from './worker.ts';
+import { didInterrupt } from "@memflow/engine";
+import { Client } from "./client.ts";
+import { Connection } from "./connection.ts";
+import { guid } from "./guid.ts";
+import { WorkflowHandle } from "./handle.ts";
+import { clearInterceptors, registerInterceptor } from "./interceptors.ts";
+import { closeSharedClients } from "./shared-clients.ts";
+import { Entity, WorkflowService } from "./workflow/index.ts";
+import { Worker } from "./worker.ts";
 
+// oxlint-disable-next-line typescript/no-extraneous-class -- users know this name as a class with static members
 export class MemFlow {
   static readonly Client: typeof Client = Client;
   static readonly Connection: typeof Connection = Connection;

@@ -1,8 +1,8 @@
 /**
  * The options by which runs are started, by clients and by workflows, checked once for both.
  */
-import { OptionError, encodePayload, normalizeRetryPolicy } from '@memflow/engine';
-import type { RetryPolicyOptions } from '@memflow/engine';
+import { OptionError, encodeArguments, normalizeRetryPolicy } from "@memflow/engine";
+import type { RetryPolicyOptions } from "@memflow/engine";
 
 /** The workflow's own retry policy: a workflow that fails starts anew, with its entity. */
 export type WorkflowConfig = RetryPolicyOptions;
@@ -41,38 +41,47 @@ export interface CheckedStart {
 const NAME_BYTES_MAX = 512;
 const RETENTION_MAX_SECONDS = 2_147_483_647;
 /** What MemFlow has and this version does not: better refused than dropped in silence. */
-const NOT_YET: readonly string[] = ['search', 'pending', 'persistent'];
+const NOT_YET: readonly string[] = ["search", "pending", "persistent"];
 
 /** Checks the options of a start. `defaults` fill in what the caller's place says. */
 export function checkStart(
   options: WorkflowOptions,
   defaults: { readonly taskQueue?: string | undefined; readonly args?: readonly unknown[] | undefined } = {},
 ): CheckedStart {
-  if (typeof options !== 'object' || options === null) {
-    throw new OptionError({ field: 'options', value: options, remedy: 'give an object with taskQueue, workflowName and args' });
+  if (typeof options !== "object" || options === null) {
+    throw new OptionError({
+      field: "options",
+      value: options,
+      remedy: "give an object with taskQueue, workflowName and args",
+    });
   }
   for (const field of NOT_YET) {
     const value = (options as Record<string, unknown>)[field];
-    if (value !== undefined) throw new OptionError({ field, value, remedy: 'leave it out: this version does not have it' });
+    if (value !== undefined)
+      throw new OptionError({ field, value, remedy: "leave it out: this version does not have it" });
   }
   const args = defaults.args ?? options.args ?? [];
-  if (!Array.isArray(args)) throw new OptionError({ field: 'args', value: args, remedy: 'give an array of arguments' });
-  const workflowName = checkName('workflowName', options.workflowName ?? options.entity);
+  if (!Array.isArray(args))
+    throw new OptionError({ field: "args", value: args, remedy: "give an array of arguments" });
+  const workflowName = checkName("workflowName", options.workflowName ?? options.entity);
   return {
-    taskQueue: checkName('taskQueue', options.taskQueue ?? options.entity ?? defaults.taskQueue),
+    taskQueue: checkName("taskQueue", options.taskQueue ?? options.entity ?? defaults.taskQueue),
     workflowName,
-    input: encodePayload(args, { field: 'args' }),
-    options: options.config === undefined ? null : JSON.stringify({ retry: normalizeRetryPolicy(options.config, 'config') }),
+    input: encodeArguments(args, { field: "args" }),
+    options:
+      options.config === undefined
+        ? null
+        : JSON.stringify({ retry: normalizeRetryPolicy(options.config, "config") }),
     retentionSeconds: checkExpire(options.expire),
   };
 }
 
 /** A name that Postgres can hold and index. */
 export function checkName(field: string, value: unknown): string {
-  if (typeof value !== 'string' || value === '') {
+  if (typeof value !== "string" || value === "") {
     throw new OptionError({ field, value, remedy: `give the ${field} as a text that is not empty` });
   }
-  if (value.includes('\0') || Buffer.byteLength(value) > NAME_BYTES_MAX) {
+  if (value.includes("\0") || Buffer.byteLength(value) > NAME_BYTES_MAX) {
     throw new OptionError({ field, value, remedy: `use at most ${NAME_BYTES_MAX} bytes and no \\u0000` });
   }
   return value;
@@ -80,8 +89,12 @@ export function checkName(field: string, value: unknown): string {
 
 function checkExpire(value: unknown): number | null {
   if (value === undefined) return null;
-  if (typeof value !== 'number' || !Number.isFinite(value) || value < 0 || value > RETENTION_MAX_SECONDS) {
-    throw new OptionError({ field: 'expire', value, remedy: 'give the seconds that the finished run is kept, 0 or more' });
+  if (typeof value !== "number" || !Number.isFinite(value) || value < 0 || value > RETENTION_MAX_SECONDS) {
+    throw new OptionError({
+      field: "expire",
+      value,
+      remedy: "give the seconds that the finished run is kept, 0 or more",
+    });
   }
   return Math.ceil(value);
 }

@@ -1,8 +1,8 @@
 /**
  * One engine client per connection and namespace in a process, shared by all that need one, closed by `shutdown`.
  */
-import { StoreClient } from '@memflow/engine';
-import type { ConnectionSource } from '@memflow/engine';
+import { StoreClient } from "@memflow/engine";
+import type { ConnectionSource } from "@memflow/engine";
 
 const clients = new Map<string, Promise<StoreClient>>();
 
@@ -23,6 +23,6 @@ export async function closeSharedClients(): Promise<void> {
   const open = [...clients.values()];
   clients.clear();
   for (const client of await Promise.allSettled(open)) {
-    if (client.status === 'fulfilled') await client.value.close();
+    if (client.status === "fulfilled") await client.value.close();
   }
 }

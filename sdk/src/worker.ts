@@ -1,13 +1,25 @@
 /**
  * The worker: runs workflows and activities of a task queue in this process.
  */
-import { ConnectionError, EngineWorker, OptionError, activityRegistry, resolveConnection } from '@memflow/engine';
-import type { ActivityFunction, Invoke, WorkerLog, WorkerOptions as EngineWorkerOptions, WorkerStatus } from '@memflow/engine';
-import { NAMESPACE_DEFAULT } from './client.ts';
-import type { ConnectionConfig } from './connection.ts';
-import { intercepted } from './interceptors.ts';
-import type { WorkflowFunction } from './interceptors.ts';
-import { checkName } from './options.ts';
+import {
+  ConnectionError,
+  EngineWorker,
+  OptionError,
+  activityRegistry,
+  resolveConnection,
+} from "@memflow/engine";
+import type {
+  ActivityFunction,
+  Invoke,
+  WorkerLog,
+  WorkerOptions as EngineWorkerOptions,
+  WorkerStatus,
+} from "@memflow/engine";
+import { NAMESPACE_DEFAULT } from "./client.ts";
+import type { ConnectionConfig } from "./connection.ts";
+import { intercepted } from "./interceptors.ts";
+import type { WorkflowFunction } from "./interceptors.ts";
+import { checkName } from "./options.ts";
 
 /** What a worker can be told; durations in milliseconds. */
 export interface WorkerTuning {
@@ -73,18 +85,29 @@ export class Worker {
    * });
    */
   static async create(config: WorkerConfig): Promise<Worker> {
-    const taskQueue = checkName('taskQueue', config.taskQueue);
+    const taskQueue = checkName("taskQueue", config.taskQueue);
     const namespace = config.namespace ?? NAMESPACE_DEFAULT;
     const source = resolveConnection(config.connection);
     if (source.readonly) {
-      throw new ConnectionError('BAD_CONNECTION', { message: 'the worker\'s connection is readonly; a readonly connection may start and read runs, not execute them' });
+      throw new ConnectionError("BAD_CONNECTION", {
+        message:
+          "the worker's connection is readonly; a readonly connection may start and read runs, not execute them",
+      });
     }
     const workflows = functionsOf(config.workflow);
     if (workflows.size === 0 && config.activities === undefined) {
-      throw new OptionError({ field: 'workflow', value: config.workflow, remedy: 'give a workflow function, or an object of named functions' });
+      throw new OptionError({
+        field: "workflow",
+        value: config.workflow,
+        remedy: "give a workflow function, or an object of named functions",
+      });
     }
     if (config.activities !== undefined) activityRegistry.register(activitiesOf(config.activities));
-    const engineOptions: EngineWorkerOptions = { ...tuningOf(config.options ?? {}), source, schema: namespace };
+    const engineOptions: EngineWorkerOptions = {
+      ...tuningOf(config.options ?? {}),
+      source,
+      schema: namespace,
+    };
     const key = `${source.key} ${namespace} ${JSON.stringify(tuningOf(config.options ?? {}))}`;
     const entry = shared.get(key) ?? { engine: EngineWorker.start(engineOptions), users: 0 };
     shared.set(key, entry);
@@ -124,7 +147,7 @@ export class Worker {
     const engines = [...shared.values()].map(({ engine }) => engine);
     shared.clear();
     for (const engine of await Promise.allSettled(engines)) {
-      if (engine.status === 'fulfilled') await engine.value.shutdown(options);
+      if (engine.status === "fulfilled") await engine.value.shutdown(options);
     }
   }
 
@@ -140,26 +163,33 @@ export class Worker {
 }
 
 /** Workflow functions by every name they are known by. */
-function functionsOf(workflow: WorkerConfig['workflow']): Map<string, Invoke> {
+function functionsOf(workflow: WorkerConfig["workflow"]): Map<string, Invoke> {
   const functions = new Map<string, Invoke>();
-  if (typeof workflow === 'function') {
-    functions.set(checkName('workflow.name', workflow.name), intercepted(workflow));
+  if (typeof workflow === "function") {
+    functions.set(checkName("workflow.name", workflow.name), intercepted(workflow));
     return functions;
   }
   for (const [key, value] of Object.entries(workflow ?? {})) {
-    if (typeof value !== 'function') continue;
+    if (typeof value !== "function") continue;
     functions.set(key, intercepted(value as WorkflowFunction));
-    if (value.name !== '' && !functions.has(value.name)) functions.set(value.name, intercepted(value as WorkflowFunction));
+    if (value.name !== "" && !functions.has(value.name))
+      functions.set(value.name, intercepted(value as WorkflowFunction));
   }
   return functions;
 }
 
 function activitiesOf(activities: Readonly<Record<string, unknown>>): Record<string, ActivityFunction> {
-  const functions = Object.entries(activities).filter(([, value]) => typeof value === 'function');
+  const functions = Object.entries(activities).filter(([, value]) => typeof value === "function");
   return Object.fromEntries(functions) as Record<string, ActivityFunction>;
 }
 
-function tuningOf(options: WorkerTuning): Omit<EngineWorkerOptions, 'source' | 'schema'> {
-  const { logLevel: _l, maximumAttempts: _a, backoffCoefficient: _b, maximumInterval: _i, ...tuning } = options;
+function tuningOf(options: WorkerTuning): Omit<EngineWorkerOptions, "source" | "schema"> {
+  const {
+    logLevel: _l,
+    maximumAttempts: _a,
+    backoffCoefficient: _b,
+    maximumInterval: _i,
+    ...tuning
+  } = options;
   return tuning;
 }

@@ -158,17 +158,19 @@ export const PROGRAMS: Readonly<Record<string, Program>> = {
   },
 
   "loops that break, continue and wait": {
-    steps: ["x0", "y0", "x1", "x2", "y2", "x3"],
+    steps: ["x0", "y0.0", "x1", "x2", "y2.0", "y2.1", "x3"],
     run: async ({ call }, log) => {
       let count = 0;
       rounds: for (;;) {
         const round = count++;
         log(await call(`x${round}`));
         if (round === 1) continue;
+        let again = 0;
         do {
           if (round === 3) break rounds;
-          log(await call(`y${round}`));
-        } while (round > 5);
+          log(await call(`y${round}.${again}`));
+          again += 1;
+        } while (again < round);
       }
       return count;
     },
@@ -260,7 +262,7 @@ export const PROGRAMS: Readonly<Record<string, Program>> = {
         try {
           return await call("!a");
         } catch (error) {
-          if (MemFlow.didInterrupt(error as Error)) throw error;
+          if (MemFlow.didInterrupt(error)) throw error;
           return "fallback";
         }
       };

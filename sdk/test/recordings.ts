@@ -136,6 +136,6 @@ function cleanValue(value: Json, places: ReadonlyMap<string, string>, caseName: 
   if (typeof value !== "object" || value === null) return value;
   const members = Object.entries(value)
     .filter(([key]) => key !== "stack")
-    .map(([key, member]) => [cleanText(key, places, caseName), cleanValue(member as Json, places, caseName)]);
+    .map(([key, member]) => [cleanText(key, places, caseName), cleanValue(member, places, caseName)]);
   return Object.fromEntries(members) as Json;
 }

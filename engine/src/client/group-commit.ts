@@ -4,10 +4,10 @@
  * Promises that each item's promise settles after its commit and once; that two items of one key never share a flush; and
  * that an item which Postgres refuses fails alone: the flush is split until it stands by itself.
  */
-import { commitFlush } from '../store/flush-commit.ts';
-import type { Session, Statement } from '../store/session.ts';
-import { classifySqlError } from '../store/sql-errors.ts';
-import type { QueryText } from '../store/worker-queries.ts';
+import { commitFlush } from "../store/flush-commit.ts";
+import type { Session, Statement } from "../store/session.ts";
+import { classifySqlError } from "../store/sql-errors.ts";
+import type { QueryText } from "../store/worker-queries.ts";
 
 /** How one kind of flush is made. */
 export interface GroupCommitOptions<Item, Answer> {
@@ -102,7 +102,7 @@ export class GroupCommit<Item, Answer> {
   }
 
   async #afterRefusal(batch: readonly Waiting<Item, Answer>[], error: unknown): Promise<void> {
-    const splittable = ['data', 'other', 'unique'].includes(classifySqlError(error));
+    const splittable = ["data", "other", "unique"].includes(classifySqlError(error));
     if (batch.length === 1 || !splittable) {
       for (const { reject } of batch) reject(this.#options.refusal(error));
       return;

@@ -4,10 +4,10 @@
  * Promises that every wait settles once its run has ended, whether or not a notification came; that waits for many runs are
  * one statement; and that a run which is not known is an error at once.
  */
-import { ConnectionError, WorkflowNotFoundError } from '../core/errors.ts';
-import type { FailureJson } from '../core/failure.ts';
-import type { ClientQueries } from '../store/client-queries.ts';
-import type { Session } from '../store/session.ts';
+import { ConnectionError, WorkflowNotFoundError } from "../core/errors.ts";
+import type { FailureJson } from "../core/failure.ts";
+import type { ClientQueries } from "../store/client-queries.ts";
+import type { Session } from "../store/session.ts";
 
 /** How a run ended. */
 export interface RunOutcome {
@@ -107,10 +107,13 @@ export class ResultWaiter {
   /** A run that somebody else started: asks to be told, and looks. */
   async #watch(runId: string): Promise<void> {
     try {
-      const { rows } = await this.#session.query({ ...this.#queries.watchRuns, values: [[runId], this.#channel] });
+      const { rows } = await this.#session.query({
+        ...this.#queries.watchRuns,
+        values: [[runId], this.#channel],
+      });
       if (rows.length > 0) return;
       const found = await this.#session.query({ ...this.#queries.runsById, values: [[runId]] });
-      if (found.rows.length === 0) this.#settle(runId, new WorkflowNotFoundError({ workflowId: '', runId }));
+      if (found.rows.length === 0) this.#settle(runId, new WorkflowNotFoundError({ workflowId: "", runId }));
       else this.#fetch([runId]);
     } catch (error) {
       this.#settle(runId, this.#toError(error));
@@ -130,7 +133,10 @@ export class ResultWaiter {
         const runIds = [...this.#toFetch].slice(0, POLL_RUNS_MAX);
         for (const runId of runIds) this.#toFetch.delete(runId);
         const { rows } = await this.#session.query<{
-          run_id: string; status: string; result: string | null; failure: string | null;
+          run_id: string;
+          status: string;
+          result: string | null;
+          failure: string | null;
         }>({ ...this.#queries.outcomes, values: [runIds] });
         for (const row of rows) {
           this.#settle(row.run_id, {
@@ -161,14 +167,19 @@ export class ResultWaiter {
   #arm(): void {
     clearTimeout(this.#timer);
     if (this.#waits.size === 0 || this.#closed) return;
-    this.#timer = setTimeout(() => {
-      this.poll();
-      this.#pollMs = Math.min(this.#pollMs * 2, POLL_MAX_MS);
-      this.#arm();
-    }, this.#pollMs * (0.8 + 0.4 * Math.random()));
+    this.#timer = setTimeout(
+      () => {
+        this.poll();
+        this.#pollMs = Math.min(this.#pollMs * 2, POLL_MAX_MS);
+        this.#arm();
+      },
+      this.#pollMs * (0.8 + 0.4 * Math.random()),
+    );
   }
 }
 
 function closedError(): Error {
-  return new ConnectionError('BAD_CONNECTION', { message: 'the client was closed while it waited for a result; make a new one' });
+  return new ConnectionError("BAD_CONNECTION", {
+    message: "the client was closed while it waited for a result; make a new one",
+  });
 }

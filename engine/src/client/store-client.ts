@@ -4,31 +4,31 @@
  * Promises that what it acknowledged is committed; that no worker needs to live for a start; and that waiting costs one
  * statement per batch of ended runs: LISTEN is the haste, polling the truth.
  */
-import { DuplicateJobError, MemFlowError, RunClosedError, WorkflowNotFoundError } from '../core/errors.ts';
-import { EVENT_WORD } from '../core/events.ts';
-import type { EventKind } from '../core/events.ts';
-import { foldChange } from '../core/entity-fold.ts';
-import type { EntityChange } from '../core/entity-fold.ts';
-import type { FailureJson } from '../core/failure.ts';
-import type { Json } from '../core/json.ts';
-import { int4Array, int8Array, jsonArray, textArray, uuidArray } from '../store/binary-arrays.ts';
-import { clientQueries } from '../store/client-queries.ts';
-import type { ClientQueries } from '../store/client-queries.ts';
-import { listenSource } from '../store/connection-source.ts';
-import type { ConnectionSource } from '../store/connection-source.ts';
-import { channelName } from '../store/identifiers.ts';
-import { withPayload } from '../store/json-member.ts';
-import { Listener } from '../store/listener.ts';
-import { newId } from '../store/new-id.ts';
-import { Notifier } from '../store/notifier.ts';
-import { outside } from '../store/outside.ts';
-import { PLANNER_SETTINGS } from '../store/planner-settings.ts';
-import { provision } from '../store/provision.ts';
-import { Session } from '../store/session.ts';
-import { toStoreError } from '../store/sql-errors.ts';
-import { GroupCommit } from './group-commit.ts';
-import { ResultWaiter } from './result-waiter.ts';
-import type { RunOutcome } from './result-waiter.ts';
+import { DuplicateJobError, MemFlowError, RunClosedError, WorkflowNotFoundError } from "../core/errors.ts";
+import { EVENT_WORD } from "../core/events.ts";
+import type { EventKind } from "../core/events.ts";
+import { foldChange } from "../core/entity-fold.ts";
+import type { EntityChange } from "../core/entity-fold.ts";
+import type { FailureJson } from "../core/failure.ts";
+import type { Json } from "../core/json.ts";
+import { int4Array, int8Array, jsonArray, textArray, uuidArray } from "../store/binary-arrays.ts";
+import { clientQueries } from "../store/client-queries.ts";
+import type { ClientQueries } from "../store/client-queries.ts";
+import { listenSource } from "../store/connection-source.ts";
+import type { ConnectionSource } from "../store/connection-source.ts";
+import { channelName } from "../store/identifiers.ts";
+import { withPayload } from "../store/json-member.ts";
+import { Listener } from "../store/listener.ts";
+import { newId } from "../store/new-id.ts";
+import { Notifier } from "../store/notifier.ts";
+import { outside } from "../store/outside.ts";
+import { PLANNER_SETTINGS } from "../store/planner-settings.ts";
+import { provision } from "../store/provision.ts";
+import { Session } from "../store/session.ts";
+import { toStoreError } from "../store/sql-errors.ts";
+import { GroupCommit } from "./group-commit.ts";
+import { ResultWaiter } from "./result-waiter.ts";
+import type { RunOutcome } from "./result-waiter.ts";
 
 /** A run to start. */
 export interface StartRequest {
@@ -64,7 +64,7 @@ export interface SignalReceipt {
 /** A run to end from outside. */
 export interface StopRequest {
   readonly runId: string;
-  readonly status: 'canceled' | 'terminated';
+  readonly status: "canceled" | "terminated";
   readonly failure: FailureJson;
   readonly descend: boolean;
   readonly retentionSeconds?: number | undefined;
@@ -84,7 +84,12 @@ export interface RunDescription {
   readonly startedAt: Date;
   readonly closedAt: Date | null;
   /** Why it is parked, when it is. */
-  readonly problem: { readonly name: string; readonly code: string; readonly message: string; readonly [key: string]: unknown } | null;
+  readonly problem: {
+    readonly name: string;
+    readonly code: string;
+    readonly message: string;
+    readonly [key: string]: unknown;
+  } | null;
 }
 
 /** An event in words. */
@@ -168,9 +173,9 @@ export class StoreClient {
     this.#source = source;
     this.#schema = schema;
     this.#queries = clientQueries(schema);
-    this.#channel = channelName(schema, 'client', this.#id);
-    this.#writer = new Session({ source, purpose: 'client' });
-    this.#reader = new Session({ source, purpose: 'read', settings: PLANNER_SETTINGS });
+    this.#channel = channelName(schema, "client", this.#id);
+    this.#writer = new Session({ source, purpose: "client" });
+    this.#reader = new Session({ source, purpose: "read", settings: PLANNER_SETTINGS });
     this.#notifier = new Notifier({ source });
     this.#results = new ResultWaiter({
       session: this.#reader,
@@ -179,11 +184,14 @@ export class StoreClient {
       toError: (error) => toStoreError(error, source),
     });
     const listening = listenSource(source);
-    this.#listener = listening === undefined ? undefined : new Listener({
-      source: listening,
-      onNotification: (_channel, payload) => this.#results.ended(payload.split(',')),
-      onReconnect: () => this.#results.poll(),
-    });
+    this.#listener =
+      listening === undefined
+        ? undefined
+        : new Listener({
+            source: listening,
+            onNotification: (_channel, payload) => this.#results.ended(payload.split(",")),
+            onReconnect: () => this.#results.poll(),
+          });
     const common = {
       session: this.#writer,
       replyQuery: this.#queries.flushReply,
@@ -211,7 +219,7 @@ export class StoreClient {
     this.#results.expect(request.runId);
     try {
       const runId = await outside(() => this.#starts.add(request));
-      this.#notifier.notify(channelName(this.#schema, 'queue', request.taskQueue), 'runs');
+      this.#notifier.notify(channelName(this.#schema, "queue", request.taskQueue), "runs");
       return runId;
     } catch (error) {
       this.#results.forget(request.runId);
@@ -228,14 +236,18 @@ export class StoreClient {
     const receipt = await outside(() => this.#signals.add(request));
     if (request.toRunId !== undefined && !receipt.open) throw await this.#closedError(request.toRunId);
     this.#notifyTarget(receipt.run, receipt.owner, receipt.queue);
-    return { runId: receipt.run, keptUntil: receipt.kept_until === null ? null : new Date(receipt.kept_until) };
+    return {
+      runId: receipt.run,
+      keptUntil: receipt.kept_until === null ? null : new Date(receipt.kept_until),
+    };
   }
 
   /** Ends a run from outside; false when it had ended before. */
   async stop(request: StopRequest): Promise<boolean> {
     const ended = await outside(() => this.#stops.add(request));
     for (const row of ended) {
-      if (row.owner !== null) this.#notifier.notify(channelName(this.#schema, 'worker', row.owner), row.run_id);
+      if (row.owner !== null)
+        this.#notifier.notify(channelName(this.#schema, "worker", row.owner), row.run_id);
       for (const watcher of row.watchers ?? []) this.#notifier.notify(watcher, row.run_id);
       this.#notifyTarget(row.parent_run_id, row.parent_owner, row.parent_queue);
     }
@@ -244,8 +256,8 @@ export class StoreClient {
 
   /** Makes a parked run ready again and forgives its takeovers; false when it is not parked. */
   async resume(runId: string): Promise<boolean> {
-    const rows = await this.#read<{ task_queue: string }>('resumeRuns', [[runId]]);
-    for (const row of rows) this.#notifier.notify(channelName(this.#schema, 'queue', row.task_queue), 'runs');
+    const rows = await this.#read<{ task_queue: string }>("resumeRuns", [[runId]]);
+    for (const row of rows) this.#notifier.notify(channelName(this.#schema, "queue", row.task_queue), "runs");
     return rows.length > 0;
   }
 
@@ -255,14 +267,14 @@ export class StoreClient {
   }
 
   async describe(runId: string): Promise<RunDescription> {
-    const [row] = await this.#read<RunRow>('runsById', [[runId]]);
-    if (row === undefined) throw new WorkflowNotFoundError({ workflowId: '', runId });
+    const [row] = await this.#read<RunRow>("runsById", [[runId]]);
+    if (row === undefined) throw new WorkflowNotFoundError({ workflowId: "", runId });
     return describeRun(row);
   }
 
   /** The open run of a workflow id, else its latest. */
   async find(workflowId: string): Promise<RunDescription> {
-    const [row] = await this.#read<RunRow>('runByWorkflowId', [workflowId]);
+    const [row] = await this.#read<RunRow>("runByWorkflowId", [workflowId]);
     if (row === undefined) throw new WorkflowNotFoundError({ workflowId });
     return describeRun(row);
   }
@@ -276,21 +288,35 @@ export class StoreClient {
     readonly limit?: number | undefined;
   }): Promise<readonly RunDescription[]> {
     const limit = Math.min(Math.max(filter.limit ?? 50, 1), 1_000);
-    const values = [filter.status ?? null, filter.workflowName ?? null, filter.taskQueue ?? null, filter.before ?? null, limit];
-    return (await this.#read<RunRow>('listRuns', values)).map(describeRun);
+    const values = [
+      filter.status ?? null,
+      filter.workflowName ?? null,
+      filter.taskQueue ?? null,
+      filter.before ?? null,
+      limit,
+    ];
+    return (await this.#read<RunRow>("listRuns", values)).map(describeRun);
   }
 
   /** A run with its hooks and children, itself first. */
   async family(runId: string): Promise<readonly RunDescription[]> {
-    return (await this.#read<RunRow>('familyOf', [runId])).map(describeRun);
+    return (await this.#read<RunRow>("familyOf", [runId])).map(describeRun);
   }
 
   /** Events of runs after those that were seen, in the order of their time. */
-  async events(seen: readonly { readonly runId: string; readonly eventNo: number }[]): Promise<readonly EventDescription[]> {
+  async events(
+    seen: readonly { readonly runId: string; readonly eventNo: number }[],
+  ): Promise<readonly EventDescription[]> {
     const rows = await this.#read<{
-      run_id: string; event_no: number; kind: number; position: number | null; at_ms: number; name: string | null;
-      payload: string | null; entity_no: string | null;
-    }>('eventsAfter', [seen.map(({ runId }) => runId), seen.map(({ eventNo }) => eventNo)]);
+      run_id: string;
+      event_no: number;
+      kind: number;
+      position: number | null;
+      at_ms: number;
+      name: string | null;
+      payload: string | null;
+      entity_no: string | null;
+    }>("eventsAfter", [seen.map(({ runId }) => runId), seen.map(({ eventNo }) => eventNo)]);
     return rows.map((row) => ({
       runId: row.run_id,
       eventNo: row.event_no,
@@ -305,16 +331,25 @@ export class StoreClient {
 
   /** The entity of a run as of its last committed change. */
   async entity(entityId: string): Promise<Json> {
-    const rows = await this.#read<{ payload: string }>('entityChanges', [entityId]);
+    const rows = await this.#read<{ payload: string }>("entityChanges", [entityId]);
     let document: Json = {};
-    for (const { payload } of rows) document = foldChange(document, JSON.parse(payload) as EntityChange).document;
+    for (const { payload } of rows)
+      document = foldChange(document, JSON.parse(payload) as EntityChange).document;
     return document;
   }
 
   /** A run's row in full, as its export shows it. */
-  async row(runId: string): Promise<RunDescription & { readonly input: string | null; readonly result: string | null; readonly failure: string | null }> {
-    const [row] = await this.#read<RunRow & { input: string | null; result: string | null; failure: string | null }>('exportRun', [runId]);
-    if (row === undefined) throw new WorkflowNotFoundError({ workflowId: '', runId });
+  async row(runId: string): Promise<
+    RunDescription & {
+      readonly input: string | null;
+      readonly result: string | null;
+      readonly failure: string | null;
+    }
+  > {
+    const [row] = await this.#read<
+      RunRow & { input: string | null; result: string | null; failure: string | null }
+    >("exportRun", [runId]);
+    if (row === undefined) throw new WorkflowNotFoundError({ workflowId: "", runId });
     return { ...describeRun(row), input: row.input, result: row.result, failure: row.failure };
   }
 
@@ -323,7 +358,12 @@ export class StoreClient {
     await Promise.all([this.#starts.idle(), this.#signals.idle(), this.#stops.idle()]);
     this.#open = false;
     this.#results.close();
-    await Promise.all([this.#listener?.close(), this.#notifier.close(), this.#writer.close(), this.#reader.close()]);
+    await Promise.all([
+      this.#listener?.close(),
+      this.#notifier.close(),
+      this.#writer.close(),
+      this.#reader.close(),
+    ]);
   }
 
   async #read<Row extends object>(query: keyof ClientQueries, values: readonly unknown[]): Promise<Row[]> {
@@ -337,8 +377,8 @@ export class StoreClient {
 
   #notifyTarget(runId: string | null, owner: string | null, queue: string | null): void {
     if (runId === null) return;
-    if (owner !== null) this.#notifier.notify(channelName(this.#schema, 'worker', owner), runId);
-    else if (queue !== null) this.#notifier.notify(channelName(this.#schema, 'queue', queue), 'runs');
+    if (owner !== null) this.#notifier.notify(channelName(this.#schema, "worker", owner), runId);
+    else if (queue !== null) this.#notifier.notify(channelName(this.#schema, "queue", queue), "runs");
   }
 
   async #closedError(runId: string): Promise<Error> {
@@ -346,7 +386,10 @@ export class StoreClient {
     return new RunClosedError({ workflowId: run.workflowId, runId, status: run.status });
   }
 
-  #startFlush(): Pick<ConstructorParameters<typeof GroupCommit<StartRequest, string>>[0], 'keyOf' | 'statement' | 'answers'> {
+  #startFlush(): Pick<
+    ConstructorParameters<typeof GroupCommit<StartRequest, string>>[0],
+    "keyOf" | "statement" | "answers"
+  > {
     return {
       keyOf: ({ workflowId }) => workflowId,
       statement: (items, number) => ({
@@ -367,7 +410,9 @@ export class StoreClient {
       }),
       answers: (items, reply) => {
         const refused = new Map(
-          (reply === null ? [] : (JSON.parse(reply) as { run: string; holder: string | null }[])).map(({ run, holder }) => [run, holder]),
+          (reply === null ? [] : (JSON.parse(reply) as { run: string; holder: string | null }[])).map(
+            ({ run, holder }) => [run, holder],
+          ),
         );
         return items.map((item) =>
           refused.has(item.runId) ? new DuplicateJobError(item.workflowId, item.workflowName) : item.runId,
@@ -376,29 +421,41 @@ export class StoreClient {
     };
   }
 
-  #signalFlush(): Pick<ConstructorParameters<typeof GroupCommit<SignalRequest, Receipt>>[0], 'keyOf' | 'statement' | 'answers'> {
+  #signalFlush(): Pick<
+    ConstructorParameters<typeof GroupCommit<SignalRequest, Receipt>>[0],
+    "keyOf" | "statement" | "answers"
+  > {
     return {
       keyOf: () => undefined,
       statement: (items, number) => ({
         ...this.#queries.sendSignals,
-        values: [this.#id, number, `[${items.map(encodeSignal).join(',')}]`],
+        values: [this.#id, number, `[${items.map(encodeSignal).join(",")}]`],
       }),
       answers: (_items, reply) => (reply === null ? [] : (JSON.parse(reply) as Receipt[])),
     };
   }
 
-  #stopFlush(): Pick<ConstructorParameters<typeof GroupCommit<StopRequest, readonly StopReceipt[]>>[0], 'keyOf' | 'statement' | 'answers'> {
+  #stopFlush(): Pick<
+    ConstructorParameters<typeof GroupCommit<StopRequest, readonly StopReceipt[]>>[0],
+    "keyOf" | "statement" | "answers"
+  > {
     return {
       // One run at a time: its descendants are known only to the database.
-      keyOf: () => 'one',
+      keyOf: () => "one",
       statement: (items, number) => ({
         ...this.#queries.stopRuns,
         values: [
           this.#id,
           number,
-          JSON.stringify(items.map(({ runId, status, failure, descend, retentionSeconds }) => ({
-            run: runId, status, failure, descend, retention_seconds: retentionSeconds,
-          }))),
+          JSON.stringify(
+            items.map(({ runId, status, failure, descend, retentionSeconds }) => ({
+              run: runId,
+              status,
+              failure,
+              descend,
+              retention_seconds: retentionSeconds,
+            })),
+          ),
         ],
       }),
       answers: (_items, reply) => [reply === null ? [] : (JSON.parse(reply) as StopReceipt[])],
@@ -408,7 +465,7 @@ export class StoreClient {
 
 function encodeSignal({ signalId, payload, toRunId, keepMs }: SignalRequest): string {
   const head = JSON.stringify({ name: signalId, to: toRunId, ttl_ms: keepMs ?? KEEP_MS_DEFAULT });
-  return withPayload(head, 'payload', payload);
+  return withPayload(head, "payload", payload);
 }
 
 function describeRun(row: RunRow): RunDescription {
@@ -424,6 +481,7 @@ function describeRun(row: RunRow): RunDescription {
     eventCount: row.event_count,
     startedAt: new Date(row.started_ms),
     closedAt: row.closed_ms === null ? null : new Date(row.closed_ms),
-    problem: row.problem === null ? null : (JSON.parse(row.problem) as NonNullable<RunDescription['problem']>),
+    problem:
+      row.problem === null ? null : (JSON.parse(row.problem) as NonNullable<RunDescription["problem"]>),
   };
 }

@@ -54,6 +54,17 @@ export function encodePayload(value: unknown, options: PayloadOptions): string |
 }
 
 /**
+ * Writes a list of arguments as JSON text. What is undefined at its end is left out, so that it is undefined again (and
+ * takes the function's default) where JSON would make null of it; an undefined before another argument becomes null.
+ *
+ * @throws {PayloadError} As `encodePayload`.
+ */
+export function encodeArguments(args: readonly unknown[], options: PayloadOptions): string | null {
+  const count = args.findLastIndex((argument) => argument !== undefined) + 1;
+  return encodePayload(count === args.length ? args : args.slice(0, count), options);
+}
+
+/**
  * Reads what `encodePayload` wrote.
  *
  * @param text - JSON text, or `null` for `undefined`.

@@ -4,9 +4,9 @@
  * Promises that the document is the fold of the log up to that number, live and on replay alike, and that what it hands
  * out is a copy. Changes that other runs made in between are fed before they are folded; it reads nothing itself.
  */
-import { cloneJson, foldChange, readPath } from '../core/entity-fold.ts';
-import type { EntityChange, FoldResult } from '../core/entity-fold.ts';
-import type { Json } from '../core/json.ts';
+import { cloneJson, foldChange, readPath } from "../core/entity-fold.ts";
+import type { EntityChange, FoldResult } from "../core/entity-fold.ts";
+import type { Json } from "../core/json.ts";
 
 /** A change of the log, by its number. */
 export interface NumberedChange {
@@ -51,7 +51,7 @@ export class EntityView {
     const folded = foldChange(this.#document, JSON.parse(payload) as EntityChange);
     this.#document = folded.document;
     this.#entityNo = entityNo;
-    return 'error' in folded ? folded : { document: folded.document, value: cloneJson(folded.value) };
+    return "error" in folded ? folded : { document: folded.document, value: cloneJson(folded.value) };
   }
 
   /** Folds the log up to `entityNo` and reads a path. */

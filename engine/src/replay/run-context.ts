@@ -5,16 +5,16 @@
  * settled only by an applied event; that a call from anywhere else is refused and named; and that nothing here does I/O:
  * what the code asks for is collected as commands. One context serves one attempt of a run.
  */
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncLocalStorage } from "node:async_hooks";
 
-import type { Command } from '../core/commands.ts';
-import { DeterminismViolation } from '../core/errors.ts';
-import { createRandom } from '../core/seeded-random.ts';
-import { SignalMailbox } from '../core/signal-mailbox.ts';
-import { UUID_V7_RANDOM_BYTES, uuidV7 } from '../core/uuid.ts';
-import type { RunGuard } from '../guards/guard-hooks.ts';
-import { EntityView } from './entity-view.ts';
-import { currentUserPlace } from './user-place.ts';
+import type { Command } from "../core/commands.ts";
+import { DeterminismViolation } from "../core/errors.ts";
+import { createRandom } from "../core/seeded-random.ts";
+import { SignalMailbox } from "../core/signal-mailbox.ts";
+import { UUID_V7_RANDOM_BYTES, uuidV7 } from "../core/uuid.ts";
+import type { RunGuard } from "../guards/guard-hooks.ts";
+import { EntityView } from "./entity-view.ts";
+import { currentUserPlace } from "./user-place.ts";
 
 /** What is known of a run before its history is read. */
 export interface RunFacts {
@@ -40,7 +40,7 @@ export interface RunFacts {
 /** What history must show of a call. */
 export interface CallName {
   /** The kind of its command. */
-  readonly kind: Command['kind'];
+  readonly kind: Command["kind"];
   /** Activity, workflow or signal id; null where the kind says all. */
   readonly name: string | null;
 }
@@ -61,7 +61,7 @@ export interface PendingCall extends CallName {
 
 /** A durable call before it has a position. */
 export interface DurableCall {
-  readonly kind: PendingCall['kind'];
+  readonly kind: PendingCall["kind"];
   readonly name: string | null;
   readonly signalId?: string;
   readonly failureIsResult?: boolean;
@@ -178,7 +178,9 @@ export class RunContext implements RunGuard {
 
   /** Issues a durable call: takes the next position and returns the promise that its event will settle. */
   issue<Result>(call: DurableCall, toCommand: (position: number) => Command): Promise<Result> {
-    const position = this.takePosition(`MemFlow.workflow ${call.kind}${call.name === null ? '' : ` "${call.name}"`}`);
+    const position = this.takePosition(
+      `MemFlow.workflow ${call.kind}${call.name === null ? "" : ` "${call.name}"`}`,
+    );
     this.#commands.push(toCommand(position));
     return this.expect<Result>(position, call);
   }
@@ -211,7 +213,7 @@ export class RunContext implements RunGuard {
    */
   settledAs(position: number): CallName | undefined {
     if (this.#settled === undefined) return undefined;
-    return this.#settled.get(position) ?? { kind: 'wait', name: null };
+    return this.#settled.get(position) ?? { kind: "wait", name: null };
   }
 
   /** Takes what the code asked for, at the end of a replay or of a live activation. */
@@ -223,9 +225,9 @@ export class RunContext implements RunGuard {
   }
 
   startTimer(callback: () => void, delayMs: number): number {
-    const position = this.takePosition('setTimeout');
+    const position = this.takePosition("setTimeout");
     const milliseconds = Number.isFinite(delayMs) && delayMs > 0 ? Math.ceil(delayMs) : 0;
-    this.#commands.push({ kind: 'timer', position, dueMs: this.#nowMs + milliseconds });
+    this.#commands.push({ kind: "timer", position, dueMs: this.#nowMs + milliseconds });
     const fire = (): void => {
       try {
         callback();
@@ -233,14 +235,14 @@ export class RunContext implements RunGuard {
         this.fail(error);
       }
     };
-    this.pending.set(position, { kind: 'timer', name: null, resolve: fire, reject: () => undefined });
+    this.pending.set(position, { kind: "timer", name: null, resolve: fire, reject: () => undefined });
     return position;
   }
 
   clearTimer(id: number): void {
-    if (this.pending.get(id)?.kind !== 'timer') return;
+    if (this.pending.get(id)?.kind !== "timer") return;
     this.close(id);
-    this.#commands.push({ kind: 'cancel_timer', position: id });
+    this.#commands.push({ kind: "cancel_timer", position: id });
   }
 
   /** Takes an exception that no `try` of the code surrounds: it fails the run, as it would end a process. */
@@ -259,4 +261,4 @@ export class RunContext implements RunGuard {
 
 /** What to do about code that went on by itself, outside its run's activation. */
 export const FOLLOWED_AN_AWAIT =
-  'it followed an await of something that is not recorded (I/O, a promise made elsewhere); do that in an activity';
+  "it followed an await of something that is not recorded (I/O, a promise made elsewhere); do that in an activity";

@@ -198,7 +198,10 @@ test("an event for a call that is settled already changes nothing", async () => 
 });
 
 test("an event whose position a changed code gives to a call that is settled is refused with both named", async () => {
-  const [before, after] = [async () => await durable.activity("charge"), async () => await durable.waitFor("go")];
+  const [before, after] = [
+    async () => await durable.activity("charge"),
+    async () => await durable.waitFor("go"),
+  ];
   const run = await HandDrivenRun.start(before);
   await run.signal("go", 1);
   await run.complete(0, "receipt");

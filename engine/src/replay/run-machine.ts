@@ -6,46 +6,43 @@
  * which is neither done nor waiting on something durable is found at once. It must be driven from a macrotask: inside a
  * microtask the drain does nothing.
  */
-import { EVENT_KIND } from '../core/events.ts';
-import type { EventKind, HistoryEvent } from '../core/events.ts';
-import { DeterminismViolation, DuplicateJobError, FatalError, HistoryMismatchError } from '../core/errors.ts';
-import { decodeFailure, encodeFailure } from '../core/failure.ts';
-import type { FailureJson } from '../core/failure.ts';
-import { decodePayload, encodePayload } from '../core/payload.ts';
-import { drainMicrotasks } from '../guards/sync-drain.ts';
-import type { Command } from '../core/commands.ts';
-import { EntityView } from './entity-view.ts';
-import { FOLLOWED_AN_AWAIT, RunContext } from './run-context.ts';
-import type { CallName, PendingCall, RunFacts, Witness } from './run-context.ts';
-
-/** A workflow as users write it. */
-export type WorkflowFunction = (...args: never[]) => unknown;
+import { EVENT_KIND } from "../core/events.ts";
+import type { EventKind, HistoryEvent } from "../core/events.ts";
+import { DeterminismViolation, DuplicateJobError, FatalError, HistoryMismatchError } from "../core/errors.ts";
+import { decodeFailure, encodeFailure } from "../core/failure.ts";
+import type { FailureJson } from "../core/failure.ts";
+import { decodePayload, encodePayload } from "../core/payload.ts";
+import { drainMicrotasks } from "../guards/sync-drain.ts";
+import type { Command } from "../core/commands.ts";
+import { EntityView } from "./entity-view.ts";
+import { FOLLOWED_AN_AWAIT, RunContext } from "./run-context.ts";
+import type { CallName, PendingCall, RunFacts, Witness } from "./run-context.ts";
 
 /** Wraps the workflow function: called inside the run, with its arguments decoded. */
 export type Invoke = (context: RunContext, args: unknown[]) => unknown;
 
 /** How far a run is. */
 export type MachineState =
-  | { readonly kind: 'waiting' }
-  | { readonly kind: 'completed'; readonly result: string | null }
-  | { readonly kind: 'failed'; readonly failure: FailureJson; readonly final: boolean };
+  | { readonly kind: "waiting" }
+  | { readonly kind: "completed"; readonly result: string | null }
+  | { readonly kind: "failed"; readonly failure: FailureJson; readonly final: boolean };
 
 /** Which command kind each event answers. */
-const ANSWERS: Readonly<Partial<Record<EventKind, Command['kind']>>> = {
-  [EVENT_KIND.activityCompleted]: 'activity',
-  [EVENT_KIND.activityFailed]: 'activity',
-  [EVENT_KIND.timerFired]: 'timer',
-  [EVENT_KIND.signalSent]: 'signal',
-  [EVENT_KIND.childStarted]: 'child',
-  [EVENT_KIND.childStartFailed]: 'child',
-  [EVENT_KIND.childCompleted]: 'child',
-  [EVENT_KIND.childFailed]: 'child',
-  [EVENT_KIND.hookStarted]: 'hook',
-  [EVENT_KIND.hookStartFailed]: 'hook',
-  [EVENT_KIND.hookCompleted]: 'hook',
-  [EVENT_KIND.hookFailed]: 'hook',
-  [EVENT_KIND.entityChanged]: 'entity',
-  [EVENT_KIND.entityRead]: 'entity',
+const ANSWERS: Readonly<Partial<Record<EventKind, Command["kind"]>>> = {
+  [EVENT_KIND.activityCompleted]: "activity",
+  [EVENT_KIND.activityFailed]: "activity",
+  [EVENT_KIND.timerFired]: "timer",
+  [EVENT_KIND.signalSent]: "signal",
+  [EVENT_KIND.childStarted]: "child",
+  [EVENT_KIND.childStartFailed]: "child",
+  [EVENT_KIND.childCompleted]: "child",
+  [EVENT_KIND.childFailed]: "child",
+  [EVENT_KIND.hookStarted]: "hook",
+  [EVENT_KIND.hookStartFailed]: "hook",
+  [EVENT_KIND.hookCompleted]: "hook",
+  [EVENT_KIND.hookFailed]: "hook",
+  [EVENT_KIND.entityChanged]: "entity",
+  [EVENT_KIND.entityRead]: "entity",
 };
 
 export class RunMachine {
@@ -53,7 +50,7 @@ export class RunMachine {
   readonly #invoke: Invoke;
   readonly #witness: Witness | undefined;
   #context: RunContext;
-  #state: MachineState = { kind: 'waiting' };
+  #state: MachineState = { kind: "waiting" };
   #returned: MachineState | undefined;
   #started = false;
   #onStray: (() => void) | undefined;
@@ -62,7 +59,12 @@ export class RunMachine {
     this.facts = facts;
     this.#invoke = invoke;
     this.#witness = witness;
-    this.#context = this.#newContext({ attempt: 1, basePosition: 0, nowMs: facts.startedMs, entity: new EntityView() });
+    this.#context = this.#newContext({
+      attempt: 1,
+      basePosition: 0,
+      nowMs: facts.startedMs,
+      entity: new EntityView(),
+    });
   }
 
   /** The same run and code from the beginning, under the eyes of a witness. */
@@ -77,7 +79,7 @@ export class RunMachine {
 
   /** @throws {DeterminismViolation} When the code of a run that still waits has violated determinism. */
   assertSound(): void {
-    if (this.#state.kind === 'waiting' && this.#context.violated !== undefined) throw this.#context.violated;
+    if (this.#state.kind === "waiting" && this.#context.violated !== undefined) throw this.#context.violated;
   }
 
   get context(): RunContext {
@@ -106,7 +108,11 @@ export class RunMachine {
         return;
       }
       if (!isThenable(outcome)) this.#complete(outcome);
-      else outcome.then((result) => this.#ended(() => this.#complete(result)), (error: unknown) => this.#ended(() => this.#fail(error)));
+      else
+        outcome.then(
+          (result) => this.#ended(() => this.#complete(result)),
+          (error: unknown) => this.#ended(() => this.#fail(error)),
+        );
     });
   }
 
@@ -152,11 +158,11 @@ export class RunMachine {
     const previous = this.#context;
     this.#context = this.#newContext({
       attempt: previous.attempt + 1,
-      basePosition: Math.max(previous.nextPosition, (event.position ?? 0)),
+      basePosition: Math.max(previous.nextPosition, event.position ?? 0),
       nowMs: Math.max(previous.nowMs(), event.atMs),
       entity: previous.entity,
     });
-    this.#state = { kind: 'waiting' };
+    this.#state = { kind: "waiting" };
     this.#returned = undefined;
     this.#started = false;
   }
@@ -167,12 +173,17 @@ export class RunMachine {
     readonly nowMs: number;
     readonly entity: EntityView;
   }): RunContext {
-    return new RunContext({ ...options, facts: this.facts, witness: this.#witness, onStray: () => this.#onStray?.() });
+    return new RunContext({
+      ...options,
+      facts: this.facts,
+      witness: this.#witness,
+      onStray: () => this.#onStray?.(),
+    });
   }
 
   #activate(work: () => void): void {
     const context = this.#context;
-    if (this.#state.kind !== 'waiting') return;
+    if (this.#state.kind !== "waiting") return;
     context.active = true;
     context.enter(work);
     drainMicrotasks();
@@ -192,7 +203,10 @@ export class RunMachine {
 
   #complete(result: unknown): void {
     try {
-      this.#returned ??= { kind: 'completed', result: encodePayload(result, { field: 'result of the workflow' }) };
+      this.#returned ??= {
+        kind: "completed",
+        result: encodePayload(result, { field: "result of the workflow" }),
+      };
     } catch (error) {
       this.#fail(error);
     }
@@ -203,13 +217,13 @@ export class RunMachine {
   }
 
   #failed(error: unknown): MachineState {
-    const final = typeof error === 'object' && error !== null && this.#context.finalErrors.has(error);
-    return { kind: 'failed', failure: encodeFailure(error), final };
+    const final = typeof error === "object" && error !== null && this.#context.finalErrors.has(error);
+    return { kind: "failed", failure: encodeFailure(error), final };
   }
 
   #finish(context: RunContext): void {
     const [rejected] = context.unhandled.values();
-    const lost = this.#returned?.kind === 'completed' && context.unhandled.size > 0;
+    const lost = this.#returned?.kind === "completed" && context.unhandled.size > 0;
     this.#state = lost ? this.#failed(rejected) : (this.#returned ?? this.#state);
   }
 
@@ -220,15 +234,19 @@ export class RunMachine {
     if (position < context.basePosition) return undefined;
     const call = context.pending.get(position);
     const asked = call ?? context.settledAs(position);
-    if (position >= context.nextPosition) throw mismatch(context, event, 'nothing more');
-    if (asked !== undefined && !answers(event, asked)) throw mismatch(context, event, describe(asked.kind, asked.name));
+    if (position >= context.nextPosition) throw mismatch(context, event, "nothing more");
+    if (asked !== undefined && !answers(event, asked))
+      throw mismatch(context, event, describe(asked.kind, asked.name));
     return call;
   }
 
   #deliverSignal(event: HistoryEvent): void {
     const parsed = JSON.parse(event.payload ?? '{"from":null}') as { from: string | null; data?: unknown };
     const data = parsed.data === undefined ? null : JSON.stringify(parsed.data);
-    for (const position of this.#context.signals.deliver(event.name ?? '', { fromRunId: parsed.from, data })) {
+    for (const position of this.#context.signals.deliver(event.name ?? "", {
+      fromRunId: parsed.from,
+      data,
+    })) {
       this.#context.close(position)?.resolve(decodePayload(data));
     }
   }
@@ -285,7 +303,13 @@ export class RunMachine {
     }
     const error = decodeFailure(failure);
     // MemFlow's code for a failure that is final; an error with a code of its own keeps it.
-    if (!('code' in error)) Object.defineProperty(error, 'code', { value: FATAL_CODE, enumerable: false, configurable: true, writable: true });
+    if (!("code" in error))
+      Object.defineProperty(error, "code", {
+        value: FATAL_CODE,
+        enumerable: false,
+        configurable: true,
+        writable: true,
+      });
     this.#context.finalErrors.add(error);
     call.reject(error);
   }
@@ -293,7 +317,7 @@ export class RunMachine {
   #settleEntity(event: HistoryEvent, call: PendingCall, position: number): void {
     const { entity } = this.#context;
     const entityNo = event.entityNo ?? 0;
-    const payload = event.payload ?? 'null';
+    const payload = event.payload ?? "null";
     if (event.kind === EVENT_KIND.entityRead) {
       const path = decodePayload(payload) as string | null;
       this.#context.close(position)?.resolve(entity.read(entityNo, path ?? undefined));
@@ -301,21 +325,25 @@ export class RunMachine {
     }
     const folded = entity.change(entityNo, payload);
     this.#context.close(position);
-    if ('error' in folded) call.reject(folded.error);
+    if ("error" in folded) call.reject(folded.error);
     else call.resolve(folded.value);
   }
 }
 
-const FATAL_CODE: unknown = new FatalError('').code;
+const FATAL_CODE: unknown = new FatalError("").code;
 
-function mismatch({ witness, nextPosition }: RunContext, event: HistoryEvent, actual: string): HistoryMismatchError {
+function mismatch(
+  { witness, nextPosition }: RunContext,
+  event: HistoryEvent,
+  actual: string,
+): HistoryMismatchError {
   const position = event.position ?? -1;
   return new HistoryMismatchError({
     position,
-    expected: describe(ANSWERS[event.kind] ?? 'event', event.name),
+    expected: describe(ANSWERS[event.kind] ?? "event", event.name),
     actual,
     // Code that asks for nothing more stands at, or has passed, its last call.
-    place: witness?.placeOf(Math.min(position, nextPosition - 1)) ?? '',
+    place: witness?.placeOf(Math.min(position, nextPosition - 1)) ?? "",
   });
 }
 
@@ -331,16 +359,19 @@ function describe(kind: string, name: string | null): string {
 function blockedOutside(context: RunContext): DeterminismViolation {
   return new DeterminismViolation({
     call: `an await in "${context.facts.workflowName}" after position ${context.nextPosition - 1}`,
-    place: context.witness?.placeOfBlockedAwait() ?? '',
-    remedy: 'it waits for something that is not recorded (I/O, a promise made elsewhere); do it in an activity',
+    place: context.witness?.placeOfBlockedAwait() ?? "",
+    remedy:
+      "it waits for something that is not recorded (I/O, a promise made elsewhere); do it in an activity",
   });
 }
 
 function startRefused(event: HistoryEvent): DuplicateJobError {
   const { workflowId } = decodePayload(event.payload) as { workflowId: string };
-  return new DuplicateJobError(workflowId, event.name ?? '');
+  return new DuplicateJobError(workflowId, event.name ?? "");
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+  return (
+    typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function"
+  );
 }

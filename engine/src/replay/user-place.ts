@@ -6,7 +6,7 @@
  */
 
 /** Enough to see through the engine's own frames. */
-export const STACK_FRAMES_MAX = 50;
+const STACK_FRAMES_MAX = 50;
 
 /** A frame: `file:line:column` at its end, in parentheses when a function is named before it. */
 const FRAME = /^at .*?\(?((?:file:\/\/)?[^\s()]+:\d+:\d+)\)?$/;

@@ -1,8 +1,8 @@
 /**
  * The statements of a client: each is one call of a function of the migrations, or one bounded read.
  */
-import { quoteIdentifier } from './identifiers.ts';
-import type { QueryText } from './worker-queries.ts';
+import { quoteIdentifier } from "./identifiers.ts";
+import type { QueryText } from "./worker-queries.ts";
 
 /** The client's statements for one schema. */
 export type ClientQueries = Readonly<Record<keyof typeof TEXTS, QueryText>>;
@@ -70,7 +70,10 @@ export function clientQueries(schema: string): ClientQueries {
   const quoted = quoteIdentifier(schema);
   const entries = Object.entries(TEXTS).map(([name, text]) => [
     name,
-    { name: `memflow_${name}`, text: text.replace(":columns", () => RUN_COLUMNS).replaceAll(":schema", () => quoted) },
+    {
+      name: `memflow_${name}`,
+      text: text.replace(":columns", () => RUN_COLUMNS).replaceAll(":schema", () => quoted),
+    },
   ]);
   return Object.fromEntries(entries) as ClientQueries;
 }

@@ -5,11 +5,11 @@
  * one whose fate is unknown is asked for first. Transient errors are retried for as long as `alive` says so; every other
  * error is the caller's. The flush's statement must insert its id in its own transaction (migrations, table flushes).
  */
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay } from "node:timers/promises";
 
-import type { Session, Statement } from './session.ts';
-import { classifySqlError } from './sql-errors.ts';
-import type { QueryText } from './worker-queries.ts';
+import type { Session, Statement } from "./session.ts";
+import { classifySqlError } from "./sql-errors.ts";
+import type { QueryText } from "./worker-queries.ts";
 
 /** What a flush needs to be committed. */
 export interface FlushOptions {
@@ -41,12 +41,12 @@ export async function commitFlush(options: FlushOptions): Promise<string | null>
       return result.rows[0]?.reply ?? null;
     } catch (error) {
       const kind = classifySqlError(error);
-      if (kind === 'unique' && isFlushKey(error)) {
+      if (kind === "unique" && isFlushKey(error)) {
         // The original was still under way when its retry arrived, and stands now.
         uncertain = true;
         continue;
       }
-      if (kind !== 'transient' || !options.alive()) throw error;
+      if (kind !== "transient" || !options.alive()) throw error;
       uncertain = true;
       options.onRetry?.(error);
       await delay(waitMs * (0.5 + Math.random()));
@@ -65,5 +65,5 @@ async function readReply(options: FlushOptions): Promise<string | null | undefin
 }
 
 function isFlushKey(error: unknown): boolean {
-  return (error as { constraint?: unknown }).constraint === 'flushes_pkey';
+  return (error as { constraint?: unknown }).constraint === "flushes_pkey";
 }

@@ -1,7 +1,7 @@
 /** Ids that are made before the first try of what they name: version 7 UUIDs, so that Postgres's indexes grow at one end. */
-import { randomFillSync } from 'node:crypto';
+import { randomFillSync } from "node:crypto";
 
-import { UUID_V7_RANDOM_BYTES, uuidV7 } from '../core/uuid.ts';
+import { UUID_V7_RANDOM_BYTES, uuidV7 } from "../core/uuid.ts";
 
 const POOL_IDS = 256;
 const pool = new Uint8Array(POOL_IDS * UUID_V7_RANDOM_BYTES);

@@ -5,10 +5,10 @@
  * whole for each batch: measured with 50 runs at once, 3,000 steps a second instead of 15,000. The write functions carry the
  * same settings themselves, so that a pooler, which can't keep them, costs the reads alone.
  */
-import type { SessionSettings } from './open-client.ts';
+import type { SessionSettings } from "./open-client.ts";
 
 export const PLANNER_SETTINGS: SessionSettings = {
-  enable_seqscan: 'off',
-  enable_mergejoin: 'off',
-  enable_hashjoin: 'off',
+  enable_seqscan: "off",
+  enable_mergejoin: "off",
+  enable_hashjoin: "off",
 };

@@ -4,10 +4,10 @@
  * Promises that an up-to-date schema is neither written nor asked for DDL rights, so that a worker's least role passes;
  * that a missing or older one is migrated where the role may; and that each fault is one typed error.
  */
-import { assertSchemaName } from './identifiers.ts';
-import { migrate } from './migrator.ts';
-import type { ConnectionSource } from './connection-source.ts';
-import { assertUsable } from './self-test.ts';
+import { assertSchemaName } from "./identifiers.ts";
+import { migrate } from "./migrator.ts";
+import type { ConnectionSource } from "./connection-source.ts";
+import { assertUsable } from "./self-test.ts";
 
 const ready = new Map<string, Promise<ConnectionSource>>();
 

@@ -5,7 +5,16 @@
  */
 import { beforeAll, afterAll, describe, expect, test } from "vitest";
 import { testSource, uniqueName } from "../testing/test-database.ts";
-import { boolArray, int2Array, int4Array, int8Array, jsonArray, textArray, timestamptzArray, uuidArray } from "./binary-arrays.ts";
+import {
+  boolArray,
+  int2Array,
+  int4Array,
+  int8Array,
+  jsonArray,
+  textArray,
+  timestamptzArray,
+  uuidArray,
+} from "./binary-arrays.ts";
 import { clientQueries } from "./client-queries.ts";
 import { quoteIdentifier } from "./identifiers.ts";
 import { migrate } from "./migrator.ts";
@@ -68,9 +77,17 @@ function starts(count: number): Statement {
   return {
     ...asked.startRuns,
     values: [
-      newId(), (flushNumber += 1), uuidArray(ids), textArray(ids.map((id) => `w-${id}`)), textArray(ids.map(() => "flow")),
-      textArray(ids.map(() => "queue")), "channel", int8Array(ids.map(() => 0)), int4Array(ids.map(() => 60)),
-      jsonArray(ids.map(() => "[]")), jsonArray(ids.map(() => null)),
+      newId(),
+      (flushNumber += 1),
+      uuidArray(ids),
+      textArray(ids.map((id) => `w-${id}`)),
+      textArray(ids.map(() => "flow")),
+      textArray(ids.map(() => "queue")),
+      "channel",
+      int8Array(ids.map(() => 0)),
+      int4Array(ids.map(() => 60)),
+      jsonArray(ids.map(() => "[]")),
+      jsonArray(ids.map(() => null)),
     ],
   };
 }
@@ -81,10 +98,25 @@ function flush(runIds: readonly string[], extra: string | null): Statement {
   return {
     ...queries.flushRuns,
     values: [
-      worker, (flushNumber += 1), uuidArray(runIds.toSorted()), int4Array(all(1)), uuidArray(runIds), int4Array(all(1)), boolArray(all(true)),
-      timestamptzArray(all(null)), textArray(all(null)), jsonArray(all(null)), jsonArray(all(null)), uuidArray(runIds),
-      int4Array(all(1_000)), int2Array(all(1)), int4Array(all(0)), timestamptzArray(all(Date.now())), textArray(all("step")),
-      jsonArray(all('{"ok":true}')), extra,
+      worker,
+      (flushNumber += 1),
+      uuidArray(runIds.toSorted()),
+      int4Array(all(1)),
+      uuidArray(runIds),
+      int4Array(all(1)),
+      boolArray(all(true)),
+      timestamptzArray(all(null)),
+      textArray(all(null)),
+      jsonArray(all(null)),
+      jsonArray(all(null)),
+      uuidArray(runIds),
+      int4Array(all(1_000)),
+      int2Array(all(1)),
+      int4Array(all(0)),
+      timestamptzArray(all(Date.now())),
+      textArray(all("step")),
+      jsonArray(all('{"ok":true}')),
+      extra,
     ],
   };
 }
@@ -97,37 +129,54 @@ function statements(runIds: readonly string[]): Record<string, () => Statement> 
     signals: [{ by: run, from: run, name: "go", ttl_ms: 1000 }],
     waits: [{ run, position: 1, name: "go" }],
     waits_done: [{ run, position: 1, name: "go" }],
-    activities: [{ run, position: 1, attempt: 1, state: "local", due_ms: 0, task_queue: "queue", name: "a", policy: {} }],
+    activities: [
+      { run, position: 1, attempt: 1, state: "local", due_ms: 0, task_queue: "queue", name: "a", policy: {} },
+    ],
     activities_done: [{ run, position: 1 }],
-    entities: [{ run, no: 2_000, at: new Date(0), position: 1, kind: 20, name: "set", entity: run, payload: {} }],
+    entities: [
+      { run, no: 2_000, at: new Date(0), position: 1, kind: 20, name: "set", entity: run, payload: {} },
+    ],
     cancels: [{ by: run, run, status: "canceled", failure: {} }],
     releases: [{ run, ready: true }],
   });
   return {
-    "start_runs": () => starts(3),
-    "claim_runs": () => ({ ...queries.claimRuns, values: [worker, "queue", ["flow"], 50, false, 2] }),
-    "flush_runs": () => flush(runIds, null),
+    start_runs: () => starts(3),
+    claim_runs: () => ({ ...queries.claimRuns, values: [worker, "queue", ["flow"], 50, false, 2] }),
+    flush_runs: () => flush(runIds, null),
     "flush_runs with its extra part": () => flush(runIds, extra),
-    "claim_activities": () => ({ ...queries.claimActivities, values: [worker, "queue", ["a"], 50] }),
-    "settle_activities": () => ({
+    claim_activities: () => ({ ...queries.claimActivities, values: [worker, "queue", ["a"], 50] }),
+    settle_activities: () => ({
       ...queries.settleActivities,
-      values: [worker, (flushNumber += 1), JSON.stringify([{ run, position: 1, attempt: 1, kind: 1, advance: 0 }])],
+      values: [
+        worker,
+        (flushNumber += 1),
+        JSON.stringify([{ run, position: 1, attempt: 1, kind: 1, advance: 0 }]),
+      ],
     }),
     "the outcomes that a client waits for": () => ({ ...asked.outcomes, values: [runIds] }),
     "the inbox": () => ({ ...queries.loadInbox, values: [runIds, runIds.map(() => "0")] }),
     "the histories": () => ({ ...queries.loadEvents, values: [runIds] }),
     "the search for dead workers": () => ({ ...queries.buryWorkers, values: [worker, 2] }),
     "the release of the dead": () => ({ ...queries.releaseDead, values: [100] }),
-    "signals": () => ({
+    signals: () => ({
       ...asked.sendSignals,
-      values: [newId(), (flushNumber += 1), JSON.stringify([{ name: "go", ttl_ms: 1000 }, { name: "go", to: run }])],
+      values: [
+        newId(),
+        (flushNumber += 1),
+        JSON.stringify([
+          { name: "go", ttl_ms: 1000 },
+          { name: "go", to: run },
+        ]),
+      ],
     }),
-    "retention": () => ({ ...queries.prune, values: [100] }),
+    retention: () => ({ ...queries.prune, values: [100] }),
   };
 }
 
 async function someRuns(): Promise<string[]> {
-  const { rows } = await session.query<{ run_id: string }>({ text: `select run_id from ${quoteIdentifier(schema)}.runs limit 20` });
+  const { rows } = await session.query<{ run_id: string }>({
+    text: `select run_id from ${quoteIdentifier(schema)}.runs limit 20`,
+  });
   return rows.length > 0 ? rows.map(({ run_id: id }) => id) : [newId(), newId()];
 }
 
@@ -160,7 +209,10 @@ describe.each([
   beforeAll(async () => {
     await fill();
     runIds = await someRuns();
-    await session.query({ text: `update ${quoteIdentifier(schema)}.runs set owner = $1, epoch = 1 where run_id = any ($2)`, values: [worker, runIds] });
+    await session.query({
+      text: `update ${quoteIdentifier(schema)}.runs set owner = $1, epoch = 1 where run_id = any ($2)`,
+      values: [worker, runIds],
+    });
   }, 180_000);
 
   test.each(Object.keys(statements([])))("%s reads no table from end to end", async (name) => {

@@ -3,7 +3,7 @@
  *
  * Promises that user text goes in as parameters only; the schema is quoted once, here.
  */
-import { quoteIdentifier } from './identifiers.ts';
+import { quoteIdentifier } from "./identifiers.ts";
 
 /** A prepared statement's name and text. */
 export interface QueryText {
@@ -91,7 +91,7 @@ export function workerQueries(schema: string): WorkerQueries {
   const quoted = quoteIdentifier(schema);
   const entries = Object.entries(TEXTS).map(([name, text]) => [
     name,
-    { name: `memflow_${name}`, text: text.replaceAll(':schema', () => quoted) },
+    { name: `memflow_${name}`, text: text.replaceAll(":schema", () => quoted) },
   ]);
   return Object.fromEntries(entries) as WorkerQueries;
 }

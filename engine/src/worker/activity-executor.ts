@@ -4,14 +4,14 @@
  * Promises that an attempt runs outside every run's context, that it is settled once (also by an exception in one of its
  * callbacks), and that its outcome is JSON text. Retries, rows and queues are others' business.
  */
-import { AsyncLocalStorage } from 'node:async_hooks';
+import { AsyncLocalStorage } from "node:async_hooks";
 
-import { encodeFailure } from '../core/failure.ts';
-import type { FailureJson } from '../core/failure.ts';
-import { decodePayload, encodePayload } from '../core/payload.ts';
-import { crashPoint } from '../crash-points.ts';
-import { outside } from '../store/outside.ts';
-import type { ActivityFunction } from './activity-registry.ts';
+import { encodeFailure } from "../core/failure.ts";
+import type { FailureJson } from "../core/failure.ts";
+import { decodePayload, encodePayload } from "../core/payload.ts";
+import { crashPoint } from "../crash-points.ts";
+import { outside } from "../store/outside.ts";
+import type { ActivityFunction } from "./activity-registry.ts";
 
 /** What an activity can know of its attempt. */
 export interface ActivityInfo {
@@ -39,8 +39,8 @@ export interface ActivityTask {
 }
 
 export type ActivityOutcome =
-  | { readonly kind: 'completed'; readonly result: string | null }
-  | { readonly kind: 'failed'; readonly failure: FailureJson; readonly error: unknown };
+  | { readonly kind: "completed"; readonly result: string | null }
+  | { readonly kind: "failed"; readonly failure: FailureJson; readonly error: unknown };
 
 interface Attempt {
   readonly info: ActivityInfo;
@@ -63,7 +63,7 @@ export function failCurrentActivity(error: unknown): boolean {
 
 /** Marks whose code the main loop executes, for the thread that watches it. */
 export interface LoopMarks {
-  enter(kind: 'run' | 'activity', id: string, position: number): void;
+  enter(kind: "run" | "activity", id: string, position: number): void;
   leave(): void;
 }
 
@@ -127,7 +127,7 @@ export class ActivityExecutor {
     this.#running.add(task);
     task.started?.();
     const settle = (outcome: ActivityOutcome): void => this.#settle(task, outcome);
-    const fail = (error: unknown): void => settle({ kind: 'failed', failure: encodeFailure(error), error });
+    const fail = (error: unknown): void => settle({ kind: "failed", failure: encodeFailure(error), error });
     const complete = (value: unknown): void => {
       let result: string | null;
       try {
@@ -136,15 +136,17 @@ export class ActivityExecutor {
         fail(error);
         return;
       }
-      settle({ kind: 'completed', result });
+      settle({ kind: "completed", result });
     };
-    crashPoint('activity.started', this.#workerId);
+    crashPoint("activity.started", this.#workerId);
     if (this.#stopped) return;
-    this.#marks.enter('activity', task.info.runId, task.info.position);
+    this.#marks.enter("activity", task.info.runId, task.info.position);
     try {
       const args = decodePayload(task.args);
       const value = outside(() =>
-        storage.run({ info: task.info, fail }, () => task.implementation(...((Array.isArray(args) ? args : []) as never[]))),
+        storage.run({ info: task.info, fail }, () =>
+          task.implementation(...((Array.isArray(args) ? args : []) as never[])),
+        ),
       );
       if (isThenable(value)) value.then(complete, fail);
       else complete(value);
@@ -157,7 +159,7 @@ export class ActivityExecutor {
 
   #settle(task: ActivityTask, outcome: ActivityOutcome): void {
     if (!this.#running.delete(task)) return;
-    crashPoint('activity.finished', this.#workerId);
+    crashPoint("activity.finished", this.#workerId);
     // What follows is the engine's: it must not keep the attempt's context, nor give it to a run's code.
     outside(() => {
       task.settled(outcome);
@@ -180,5 +182,7 @@ export class ActivityExecutor {
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {
-  return typeof value === 'object' && value !== null && typeof (value as { then?: unknown }).then === 'function';
+  return (
+    typeof value === "object" && value !== null && typeof (value as { then?: unknown }).then === "function"
+  );
 }

@@ -3,7 +3,7 @@ export interface ActivityRow {
   readonly position: number;
   /** The attempt that runs, or runs next; 1-based. */
   readonly attempt: number;
-  readonly state: 'queued' | 'leased' | 'local' | 'answered';
+  readonly state: "queued" | "leased" | "local" | "answered";
   /** When the attempt may start, by the database's clock. */
   readonly dueMs: number;
 }

@@ -3,13 +3,13 @@
  *
  * Promises that an outcome is written once or not at all: one whose lease was lost writes nothing.
  */
-import { crashPoint } from '../crash-points.ts';
-import { commitFlush } from '../store/flush-commit.ts';
-import { withPayload } from '../store/json-member.ts';
-import type { Session } from '../store/session.ts';
-import { classifySqlError } from '../store/sql-errors.ts';
-import type { WorkerQueries } from '../store/worker-queries.ts';
-import type { Wake } from './flush-lane.ts';
+import { crashPoint } from "../crash-points.ts";
+import { commitFlush } from "../store/flush-commit.ts";
+import { withPayload } from "../store/json-member.ts";
+import type { Session } from "../store/session.ts";
+import { classifySqlError } from "../store/sql-errors.ts";
+import type { WorkerQueries } from "../store/worker-queries.ts";
+import type { Wake } from "./flush-lane.ts";
 
 /** What became of a leased attempt. */
 export interface LeasedOutcome {
@@ -47,7 +47,11 @@ export class ActivitySettler {
   #busy = false;
   #idle: (() => void)[] = [];
 
-  constructor(options: { readonly host: ActivitySettlerHost; readonly session: Session; readonly queries: WorkerQueries }) {
+  constructor(options: {
+    readonly host: ActivitySettlerHost;
+    readonly session: Session;
+    readonly queries: WorkerQueries;
+  }) {
     this.#host = options.host;
     this.#session = options.session;
     this.#queries = options.queries;
@@ -68,7 +72,8 @@ export class ActivitySettler {
 
   async #drain(): Promise<void> {
     try {
-      while (this.#queue.length > 0 && this.#host.alive()) await this.#commit(this.#queue.splice(0, OUTCOMES_MAX));
+      while (this.#queue.length > 0 && this.#host.alive())
+        await this.#commit(this.#queue.splice(0, OUTCOMES_MAX));
     } catch (error) {
       if (this.#host.alive()) this.#host.failed(error);
     } finally {
@@ -82,7 +87,7 @@ export class ActivitySettler {
   async #commit(outcomes: readonly LeasedOutcome[]): Promise<void> {
     const host = this.#host;
     const number = host.nextFlushNumber();
-    crashPoint('settle.built', host.workerId);
+    crashPoint("settle.built", host.workerId);
     try {
       const text = await commitFlush({
         session: this.#session,
@@ -92,11 +97,11 @@ export class ActivitySettler {
         number,
         alive: () => host.alive(),
       });
-      crashPoint('settle.committed', host.workerId);
+      crashPoint("settle.committed", host.workerId);
       host.settled(outcomes, text === null ? [] : (JSON.parse(text) as Wake[]));
     } catch (error) {
       const kind = classifySqlError(error);
-      if (!host.alive() || kind === 'transient' || kind === 'permission' || kind === 'schema') throw error;
+      if (!host.alive() || kind === "transient" || kind === "permission" || kind === "schema") throw error;
       const [only] = outcomes;
       if (outcomes.length === 1 && only !== undefined) {
         host.refused(only, error);
@@ -111,7 +116,11 @@ export class ActivitySettler {
 
 function encode(outcomes: readonly LeasedOutcome[]): string {
   const members = outcomes.map(({ runId, position, attempt, kind, payload, retryMs, advance }) =>
-    withPayload(JSON.stringify({ run: runId, position, attempt, kind, advance, retry_ms: retryMs }), 'payload', payload),
+    withPayload(
+      JSON.stringify({ run: runId, position, attempt, kind, advance, retry_ms: retryMs }),
+      "payload",
+      payload,
+    ),
   );
-  return `[${members.join(',')}]`;
+  return `[${members.join(",")}]`;
 }

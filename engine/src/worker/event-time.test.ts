@@ -32,7 +32,15 @@ const FACTS: RunFacts = {
 /** The time that one event gets when it is recorded at `nowMs`. */
 function eventMs(nowMs: number): number {
   const machine = new RunMachine(FACTS, () => undefined);
-  const run = new OwnedRun({ facts: FACTS, epoch: 1, machine, lane: 0, suspect: false, eventCount: 0, blamed: false });
+  const run = new OwnedRun({
+    facts: FACTS,
+    epoch: 1,
+    machine,
+    lane: 0,
+    suspect: false,
+    eventCount: 0,
+    blamed: false,
+  });
   run.pending.push({ draft: { kind: EVENT_KIND.timerFired, position: 0, name: null, payload: null } });
   const contribution = contributionOf(run, { nowMs, eventsMax: 1, bytesMax: 1 });
   return contribution?.events[0]?.atMs ?? Number.NaN;

@@ -4,8 +4,8 @@
  * Promises runs in ascending order of their ids, event numbers without gaps, and nothing but parameters: pure but for
  * the clock that it is given.
  */
-import { EVENT_KIND } from '../core/events.ts';
-import type { HistoryEvent } from '../core/events.ts';
+import { EVENT_KIND } from "../core/events.ts";
+import type { HistoryEvent } from "../core/events.ts";
 import {
   boolArray,
   int2Array,
@@ -14,9 +14,9 @@ import {
   textArray,
   timestamptzArray,
   uuidArray,
-} from '../store/binary-arrays.ts';
-import { payloadMember } from '../store/json-member.ts';
-import type { OwnedRun, PendingEvent, RunContribution, RunProblem, WaitRow } from './owned-run.ts';
+} from "../store/binary-arrays.ts";
+import { payloadMember } from "../store/json-member.ts";
+import type { OwnedRun, PendingEvent, RunContribution, RunProblem, WaitRow } from "./owned-run.ts";
 
 /** Bounds of one flush: more waits for the next. */
 export const FLUSH_RUNS_MAX = 2_000;
@@ -44,7 +44,8 @@ export function contributionOf(
   }));
   const all = taken.length === run.pending.length;
   if (run.pending.length === 0) run.oneByOne = false;
-  const end = all && (!run.oneByOne || taken.length === 0) && run.unapplied.length === 0 ? run.end : undefined;
+  const end =
+    all && (!run.oneByOne || taken.length === 0) && run.unapplied.length === 0 ? run.end : undefined;
   const busy = run.busy;
   const wakeAtMs = busy ? null : run.wakeAtMs;
   const release = releaseOf(run, all && end === undefined);
@@ -55,10 +56,19 @@ export function contributionOf(
   const changed = forgiven || busy !== run.recorded.busy || wakeAtMs !== run.recorded.wakeAtMs;
   const snapshot = snapshotOf(run, end !== undefined);
   if (
-    !changed && events.length === 0 && end === undefined && release === undefined && waits.length === 0 &&
-    waitsDone.length === 0 && run.writes.size === 0 && run.activitiesDone.length === 0 &&
-    run.discarded.length === 0 && run.cancels.length === 0 && snapshot === undefined
-  ) return undefined;
+    !changed &&
+    events.length === 0 &&
+    end === undefined &&
+    release === undefined &&
+    waits.length === 0 &&
+    waitsDone.length === 0 &&
+    run.writes.size === 0 &&
+    run.activitiesDone.length === 0 &&
+    run.discarded.length === 0 &&
+    run.cancels.length === 0 &&
+    snapshot === undefined
+  )
+    return undefined;
   const { activitiesDone, discarded, cancels } = run;
   const writes = [...run.writes.values()];
   run.writes = new Map();
@@ -66,35 +76,69 @@ export function contributionOf(
   run.discarded = [];
   run.cancels = [];
   return {
-    run, eventCount: run.eventCount + events.length, rowChanges: changed || end !== undefined, busy, wakeAtMs, events, pendings: taken, writes, activitiesDone,
-    waits, waitsDone, discarded, cancels, snapshot, end, release,
+    run,
+    eventCount: run.eventCount + events.length,
+    rowChanges: changed || end !== undefined,
+    busy,
+    wakeAtMs,
+    events,
+    pendings: taken,
+    writes,
+    activitiesDone,
+    waits,
+    waitsDone,
+    discarded,
+    cancels,
+    snapshot,
+    end,
+    release,
   };
 }
 
 /** A run with a problem leaves as its rows say: what it wanted to record besides may be what Postgres refuses. */
 function givenUp(run: OwnedRun, problem: RunProblem): RunContribution {
   return {
-    run, eventCount: run.eventCount, rowChanges: true, busy: false, wakeAtMs: null, events: [], pendings: [], writes: [], activitiesDone: [],
-    waits: [], waitsDone: [], discarded: [], cancels: [], snapshot: undefined, end: undefined,
+    run,
+    eventCount: run.eventCount,
+    rowChanges: true,
+    busy: false,
+    wakeAtMs: null,
+    events: [],
+    pendings: [],
+    writes: [],
+    activitiesDone: [],
+    waits: [],
+    waitsDone: [],
+    discarded: [],
+    cancels: [],
+    snapshot: undefined,
+    end: undefined,
     release: { ready: false, problem },
   };
 }
 
 /** Its code has seen everything there is: what it waits for now, it waits for until something comes. */
 function isUpToDate(run: OwnedRun): boolean {
-  return run.pending.length === 0 && run.unapplied.length === 0 && !run.feeding && !run.unread && run.end === undefined;
+  return (
+    run.pending.length === 0 &&
+    run.unapplied.length === 0 &&
+    !run.feeding &&
+    !run.unread &&
+    run.end === undefined
+  );
 }
 
 /** The waits that need a row; those that were over before they got one never do. */
 function takeWaits(run: OwnedRun): WaitRow[] {
-  for (const position of run.newWaits.keys()) if (!run.machine.context.pending.has(position)) run.newWaits.delete(position);
+  for (const position of run.newWaits.keys())
+    if (!run.machine.context.pending.has(position)) run.newWaits.delete(position);
   return rowsOf(run.newWaits);
 }
 
 /** A run is given up when no attempt of it runs here; what it has not done yet, its next owner does. */
-function releaseOf(run: OwnedRun, all: boolean): RunContribution['release'] {
+function releaseOf(run: OwnedRun, all: boolean): RunContribution["release"] {
   if (!run.releasing || !all || run.end !== undefined) return undefined;
-  for (const { state } of run.activities.values()) if (state === 'running') return undefined;
+  for (const { state } of run.activities.values()) if (state === "running") return undefined;
   return { ready: run.busy, problem: undefined };
 }
 
@@ -118,7 +162,7 @@ function rowsOf(rows: ReadonlyMap<number, string>): WaitRow[] {
   return [...rows].map(([position, signalId]) => ({ position, signalId }));
 }
 
-function snapshotOf(run: OwnedRun, ending: boolean): RunContribution['snapshot'] {
+function snapshotOf(run: OwnedRun, ending: boolean): RunContribution["snapshot"] {
   const view = run.machine.context.entity;
   if (view.entityNo <= run.snapshotNo) return undefined;
   if (!ending && run.changedBytes < Math.max(SNAPSHOT_TAIL_BYTES_MIN, run.snapshotBytes)) return undefined;
@@ -144,7 +188,9 @@ export function flushValues(contributions: readonly RunContribution[]): unknown[
     timestamptzArray(rows.map(({ wakeAtMs }) => wakeAtMs)),
     textArray(rows.map(({ end }) => end?.status ?? null)),
     jsonArray(rows.map(({ end }) => end?.result ?? null)),
-    jsonArray(rows.map(({ end }) => (end === undefined || end.failure === null ? null : JSON.stringify(end.failure)))),
+    jsonArray(
+      rows.map(({ end }) => (end === undefined || end.failure === null ? null : JSON.stringify(end.failure))),
+    ),
     uuidArray(events.map(({ runId }) => runId)),
     int4Array(events.map(({ event }) => event.eventNo)),
     int2Array(events.map(({ event }) => event.kind)),
@@ -158,7 +204,11 @@ export function flushValues(contributions: readonly RunContribution[]): unknown[
 
 /** Entity operations get their number, children and hooks their fate, where they are written. */
 function insertedElsewhere(pending: PendingEvent | undefined): boolean {
-  return pending?.command?.kind === 'entity' || pending?.command?.kind === 'child' || pending?.command?.kind === 'hook';
+  return (
+    pending?.command?.kind === "entity" ||
+    pending?.command?.kind === "child" ||
+    pending?.command?.kind === "hook"
+  );
 }
 
 /** JSON of one array member, its payloads put in as they are. */
@@ -174,7 +224,7 @@ function extraOf(runs: readonly RunContribution[]): string | null {
   };
   for (const contribution of runs) addExtra(contribution, add);
   if (parts.size === 0) return null;
-  return `{${[...parts].map(([part, members]) => `"${part}":[${members.join(',')}]`).join(',')}}`;
+  return `{${[...parts].map(([part, members]) => `"${part}":[${members.join(",")}]`).join(",")}}`;
 }
 
 function addExtra(contribution: RunContribution, add: (part: string, member: Member) => void): void {
@@ -182,99 +232,175 @@ function addExtra(contribution: RunContribution, add: (part: string, member: Mem
   const by = run.id;
   for (const [index, pending] of contribution.pendings.entries()) {
     const event = contribution.events[index];
-    if (pending.messageId !== undefined) add('consumed', object({ run: by, message: pending.messageId }));
+    if (pending.messageId !== undefined) add("consumed", object({ run: by, message: pending.messageId }));
     if (pending.command !== undefined && event !== undefined) addCommand(run, pending.command, event, add);
   }
-  for (const message of contribution.discarded) add('consumed', object({ run: by, message }));
+  for (const message of contribution.discarded) add("consumed", object({ run: by, message }));
   for (const write of contribution.writes) {
-    add('activities', object({
-      run: by, position: write.position, attempt: write.attempt, state: write.state, due_ms: write.dueInMs,
-      task_queue: write.taskQueue, name: write.name, policy: write.policy, failure: write.failure,
-    }, write.state === 'queued' ? { args: write.args } : {}));
+    add(
+      "activities",
+      object(
+        {
+          run: by,
+          position: write.position,
+          attempt: write.attempt,
+          state: write.state,
+          due_ms: write.dueInMs,
+          task_queue: write.taskQueue,
+          name: write.name,
+          policy: write.policy,
+          failure: write.failure,
+        },
+        write.state === "queued" ? { args: write.args } : {},
+      ),
+    );
   }
-  for (const position of contribution.activitiesDone) add('activities_done', object({ run: by, position }));
-  for (const row of contribution.waits) add('waits', object({ run: by, position: row.position, name: row.signalId }));
+  for (const position of contribution.activitiesDone) add("activities_done", object({ run: by, position }));
+  for (const row of contribution.waits)
+    add("waits", object({ run: by, position: row.position, name: row.signalId }));
   for (const row of contribution.waitsDone) {
-    add('waits_done', object({ run: by, position: row.position, name: row.signalId }));
+    add("waits_done", object({ run: by, position: row.position, name: row.signalId }));
   }
   if (contribution.snapshot !== undefined) {
     const { no, document } = contribution.snapshot;
-    add('snapshots', object({ run: by, entity: run.facts.entityId, no }, { document }));
+    add("snapshots", object({ run: by, entity: run.facts.entityId, no }, { document }));
   }
   if (contribution.release !== undefined) {
-    add('releases', object({ run: by, ready: contribution.release.ready, problem: contribution.release.problem }));
+    add(
+      "releases",
+      object({ run: by, ready: contribution.release.ready, problem: contribution.release.problem }),
+    );
   }
-  for (const hookRunId of contribution.cancels) add('cancels', cancelMember(run, hookRunId));
+  for (const hookRunId of contribution.cancels) add("cancels", cancelMember(run, hookRunId));
   if (contribution.end !== undefined) addEnd(contribution, add);
 }
 
 function addCommand(
   run: OwnedRun,
-  command: NonNullable<PendingEvent['command']>,
+  command: NonNullable<PendingEvent["command"]>,
   event: HistoryEvent,
   add: (part: string, member: Member) => void,
 ): void {
   const at = new Date(event.atMs).toISOString();
   switch (command.kind) {
-    case 'entity':
-      add('entities', object({
-        run: run.id, no: event.eventNo, at, position: event.position, kind: event.kind, name: event.name,
-        entity: run.facts.entityId,
-      }, { payload: event.payload }));
+    case "entity":
+      add(
+        "entities",
+        object(
+          {
+            run: run.id,
+            no: event.eventNo,
+            at,
+            position: event.position,
+            kind: event.kind,
+            name: event.name,
+            entity: run.facts.entityId,
+          },
+          { payload: event.payload },
+        ),
+      );
       return;
-    case 'signal':
+    case "signal":
       if (command.toRunId === null) {
-        add('signals', object({ by: run.id, from: run.id, name: command.signalId, ttl_ms: STRAY_SIGNAL_MS }, { payload: command.payload }));
+        add(
+          "signals",
+          object(
+            { by: run.id, from: run.id, name: command.signalId, ttl_ms: STRAY_SIGNAL_MS },
+            { payload: command.payload },
+          ),
+        );
       } else {
-        add('messages', object({
-          by: run.id, to: command.toRunId, from: run.id, kind: EVENT_KIND.signalReceived, name: command.signalId,
-        }, { payload: command.payload }));
+        add(
+          "messages",
+          object(
+            {
+              by: run.id,
+              to: command.toRunId,
+              from: run.id,
+              kind: EVENT_KIND.signalReceived,
+              name: command.signalId,
+            },
+            { payload: command.payload },
+          ),
+        );
       }
       return;
     default:
-      add('children', object({
-        by: run.id, no: event.eventNo, at, position: command.position, run: command.runId,
-        workflow_id: command.workflowId, workflow_name: command.workflowName, task_queue: command.taskQueue,
-        parent: run.id, parent_position: command.awaited ? command.position : null, hook: command.kind === 'hook',
-        entity: command.kind === 'hook' ? run.facts.entityId : null, dialect: run.facts.dialect,
-        retention_seconds: command.retentionSeconds,
-      }, { input: command.args, options: command.options }));
+      add(
+        "children",
+        object(
+          {
+            by: run.id,
+            no: event.eventNo,
+            at,
+            position: command.position,
+            run: command.runId,
+            workflow_id: command.workflowId,
+            workflow_name: command.workflowName,
+            task_queue: command.taskQueue,
+            parent: run.id,
+            parent_position: command.awaited ? command.position : null,
+            hook: command.kind === "hook",
+            entity: command.kind === "hook" ? run.facts.entityId : null,
+            dialect: run.facts.dialect,
+            retention_seconds: command.retentionSeconds,
+          },
+          { input: command.args, options: command.options },
+        ),
+      );
   }
 }
 
 /** How long a signal that nobody waits for is kept. */
-export const STRAY_SIGNAL_MS: number = 24 * 60 * 60 * 1000;
+const STRAY_SIGNAL_MS: number = 24 * 60 * 60 * 1000;
 
 function addEnd(contribution: RunContribution, add: (part: string, member: Member) => void): void {
   const { run, end } = contribution;
   if (end === undefined) return;
-  if (run.rowsOutside || run.waitRows.size > 0) add('ended', object({ run: run.id }));
+  if (run.rowsOutside || run.waitRows.size > 0) add("ended", object({ run: run.id }));
   const { parentRunId, parentPosition } = run.facts;
   if (parentRunId !== null && parentPosition !== null) {
-    const completed = end.status === 'completed';
+    const completed = end.status === "completed";
     const kind = run.facts.hook
-      ? (completed ? EVENT_KIND.hookCompleted : EVENT_KIND.hookFailed)
-      : (completed ? EVENT_KIND.childCompleted : EVENT_KIND.childFailed);
-    add('messages', object(
-      { by: run.id, to: parentRunId, from: run.id, position: parentPosition, kind, name: run.facts.workflowName },
-      { payload: completed ? end.result : JSON.stringify(end.failure) },
-    ));
+      ? completed
+        ? EVENT_KIND.hookCompleted
+        : EVENT_KIND.hookFailed
+      : completed
+        ? EVENT_KIND.childCompleted
+        : EVENT_KIND.childFailed;
+    add(
+      "messages",
+      object(
+        {
+          by: run.id,
+          to: parentRunId,
+          from: run.id,
+          position: parentPosition,
+          kind,
+          name: run.facts.workflowName,
+        },
+        { payload: completed ? end.result : JSON.stringify(end.failure) },
+      ),
+    );
   }
-  for (const hookRunId of run.openHooks.values()) add('cancels', cancelMember(run, hookRunId));
+  for (const hookRunId of run.openHooks.values()) add("cancels", cancelMember(run, hookRunId));
 }
 
 function cancelMember(run: OwnedRun, hookRunId: string): Member {
-  return object({ by: run.id, run: hookRunId, status: 'canceled', failure: HOOK_CANCELED });
+  return object({ by: run.id, run: hookRunId, status: "canceled", failure: HOOK_CANCELED });
 }
 
 const HOOK_CANCELED = {
-  name: 'CanceledError',
-  code: 'CANCELED',
-  message: 'the run of this hook has ended',
+  name: "CanceledError",
+  code: "CANCELED",
+  message: "the run of this hook has ended",
 } as const;
 
 /** One member: plain values are encoded, `raw` holds JSON text as it is; null and undefined are left out. */
-function object(plain: Readonly<Record<string, unknown>>, raw: Readonly<Record<string, string | null>> = {}): Member {
+function object(
+  plain: Readonly<Record<string, unknown>>,
+  raw: Readonly<Record<string, string | null>> = {},
+): Member {
   const parts: string[] = [];
   for (const [key, value] of Object.entries(plain)) {
     if (value !== undefined && value !== null) parts.push(`"${key}":${JSON.stringify(value)}`);
@@ -283,5 +409,5 @@ function object(plain: Readonly<Record<string, unknown>>, raw: Readonly<Record<s
     const member = payloadMember(key, text);
     if (member !== undefined) parts.push(member);
   }
-  return `{${parts.join(',')}}`;
+  return `{${parts.join(",")}}`;
 }

@@ -5,13 +5,19 @@
  * commit, and that one run whose rows Postgres refuses can't hold up the others: the flush is split until it stands
  * alone. Retries and lost acknowledgements are commitFlush's.
  */
-import { crashPoint } from '../crash-points.ts';
-import { commitFlush } from '../store/flush-commit.ts';
-import type { Session } from '../store/session.ts';
-import { classifySqlError, runsBehind } from '../store/sql-errors.ts';
-import type { WorkerQueries } from '../store/worker-queries.ts';
-import { FLUSH_BYTES_MAX, FLUSH_EVENTS_MAX, FLUSH_RUNS_MAX, contributionOf, flushValues } from './flush-batch.ts';
-import type { OwnedRun, RunContribution } from './owned-run.ts';
+import { crashPoint } from "../crash-points.ts";
+import { commitFlush } from "../store/flush-commit.ts";
+import type { Session } from "../store/session.ts";
+import { classifySqlError, runsBehind } from "../store/sql-errors.ts";
+import type { WorkerQueries } from "../store/worker-queries.ts";
+import {
+  FLUSH_BYTES_MAX,
+  FLUSH_EVENTS_MAX,
+  FLUSH_RUNS_MAX,
+  contributionOf,
+  flushValues,
+} from "./flush-batch.ts";
+import type { OwnedRun, RunContribution } from "./owned-run.ts";
 
 /** What a flush answered besides "committed". */
 export interface FlushReply {
@@ -21,7 +27,9 @@ export interface FlushReply {
     readonly wake?: readonly Wake[];
     readonly refused?: readonly string[] | null;
     readonly started?: readonly { readonly run: string; readonly no: number; readonly kind: number }[] | null;
-    readonly numbers?: readonly { readonly run: string; readonly no: number; readonly entity_no: number }[] | null;
+    readonly numbers?:
+      | readonly { readonly run: string; readonly no: number; readonly entity_no: number }[]
+      | null;
     readonly inbox?: readonly string[] | null;
     readonly watch?: Readonly<Record<string, readonly string[]>> | null;
   } | null;
@@ -60,7 +68,11 @@ export class FlushLane {
   #scheduled = false;
   #idle: (() => void)[] = [];
 
-  constructor(options: { readonly host: FlushLaneHost; readonly session: Session; readonly queries: WorkerQueries }) {
+  constructor(options: {
+    readonly host: FlushLaneHost;
+    readonly session: Session;
+    readonly queries: WorkerQueries;
+  }) {
     this.#host = options.host;
     this.#session = options.session;
     this.#queries = options.queries;
@@ -94,10 +106,11 @@ export class FlushLane {
     this.#busy = true;
     void this.#commit(contributions).then(
       (then) => setImmediate(() => this.#end(contributions, then)),
-      (error: unknown) => setImmediate(() => {
-        this.#busy = false;
-        if (this.#host.alive()) this.#host.failed(error);
-      }),
+      (error: unknown) =>
+        setImmediate(() => {
+          this.#busy = false;
+          if (this.#host.alive()) this.#host.failed(error);
+        }),
     );
   }
 
@@ -124,18 +137,21 @@ export class FlushLane {
   async #commit(contributions: readonly RunContribution[]): Promise<() => void> {
     const host = this.#host;
     const number = host.nextFlushNumber();
-    crashPoint('flush.built', host.workerId);
+    crashPoint("flush.built", host.workerId);
     try {
       const text = await commitFlush({
         session: this.#session,
-        statement: { ...this.#queries.flushRuns, values: [host.workerId, number, ...flushValues(contributions)] },
+        statement: {
+          ...this.#queries.flushRuns,
+          values: [host.workerId, number, ...flushValues(contributions)],
+        },
         replyQuery: this.#queries.flushReply,
         writer: host.workerId,
         number,
         alive: () => host.alive(),
         onRetry: (error) => host.retried(error),
       });
-      crashPoint('flush.committed', host.workerId);
+      crashPoint("flush.committed", host.workerId);
       const reply = text === null ? {} : (JSON.parse(text) as FlushReply);
       return () => host.committed(contributions, reply);
     } catch (error) {
@@ -156,7 +172,7 @@ export class FlushLane {
       };
     }
     const kind = classifySqlError(error);
-    if (kind === 'transient' || kind === 'permission' || kind === 'schema') throw error;
+    if (kind === "transient" || kind === "permission" || kind === "schema") throw error;
     const [only] = contributions;
     if (contributions.length === 1 && only !== undefined) {
       return () => {

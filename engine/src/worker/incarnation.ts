@@ -5,38 +5,38 @@
  * found by a sweep; and that everything it holds can be thrown away at any moment. A worker that finds itself dead drops
  * its incarnation and begins another.
  */
-import { setTimeout as delay } from 'node:timers/promises';
+import { setTimeout as delay } from "node:timers/promises";
 
-import { StuckError } from '../core/errors.ts';
-import { EVENT_KIND, encodeSignalPayload } from '../core/events.ts';
-import type { HistoryEvent } from '../core/events.ts';
-import { encodeFailure } from '../core/failure.ts';
-import { isRetryable, normalizeRetryPolicy, retryDelayMs } from '../core/retry-policy.ts';
-import type { RetryPolicy } from '../core/retry-policy.ts';
-import { crashPoint } from '../crash-points.ts';
-import { diagnose } from '../replay/diagnosis.ts';
-import type { PlacelessError } from '../replay/diagnosis.ts';
-import { RunMachine } from '../replay/run-machine.ts';
-import { channelName } from '../store/identifiers.ts';
-import type { Notifier } from '../store/notifier.ts';
-import { PLANNER_SETTINGS } from '../store/planner-settings.ts';
-import { Session } from '../store/session.ts';
-import { classifySqlError } from '../store/sql-errors.ts';
-import type { WorkerQueries } from '../store/worker-queries.ts';
-import { ActivityExecutor } from './activity-executor.ts';
-import type { LoopMarks } from './activity-executor.ts';
-import { ActivitySettler } from './activity-settler.ts';
-import type { LeasedOutcome } from './activity-settler.ts';
-import { contributionFailure } from './contribution-failure.ts';
-import { FlushLane } from './flush-lane.ts';
-import type { FlushReply, Wake } from './flush-lane.ts';
-import { OwnedRun } from './owned-run.ts';
-import type { RunContribution } from './owned-run.ts';
-import { RunDriver } from './run-driver.ts';
-import { RunLoader } from './run-loader.ts';
-import type { ClaimedRun, InboxMessage, LeasedActivity, LoadedRun } from './run-loader.ts';
-import { STUCK_AFTER, SUSPECT_AFTER } from './worker-options.ts';
-import type { ActivityFinder, QueueService, ResolvedWorkerOptions } from './worker-options.ts';
+import { StuckError } from "../core/errors.ts";
+import { EVENT_KIND, encodeSignalPayload } from "../core/events.ts";
+import type { HistoryEvent } from "../core/events.ts";
+import { encodeFailure } from "../core/failure.ts";
+import { isRetryable, normalizeRetryPolicy, retryDelayMs } from "../core/retry-policy.ts";
+import type { RetryPolicy } from "../core/retry-policy.ts";
+import { crashPoint } from "../crash-points.ts";
+import { diagnose } from "../replay/diagnosis.ts";
+import type { PlacelessError } from "../replay/diagnosis.ts";
+import { RunMachine } from "../replay/run-machine.ts";
+import { channelName } from "../store/identifiers.ts";
+import type { Notifier } from "../store/notifier.ts";
+import { PLANNER_SETTINGS } from "../store/planner-settings.ts";
+import { Session } from "../store/session.ts";
+import { classifySqlError } from "../store/sql-errors.ts";
+import type { WorkerQueries } from "../store/worker-queries.ts";
+import { ActivityExecutor } from "./activity-executor.ts";
+import type { LoopMarks } from "./activity-executor.ts";
+import { ActivitySettler } from "./activity-settler.ts";
+import type { LeasedOutcome } from "./activity-settler.ts";
+import { contributionFailure } from "./contribution-failure.ts";
+import { FlushLane } from "./flush-lane.ts";
+import type { FlushReply, Wake } from "./flush-lane.ts";
+import { OwnedRun } from "./owned-run.ts";
+import type { RunContribution } from "./owned-run.ts";
+import { RunDriver } from "./run-driver.ts";
+import { RunLoader } from "./run-loader.ts";
+import type { ClaimedRun, InboxMessage, LeasedActivity, LoadedRun } from "./run-loader.ts";
+import { STUCK_AFTER, SUSPECT_AFTER } from "./worker-options.ts";
+import type { ActivityFinder, QueueService, ResolvedWorkerOptions } from "./worker-options.ts";
 
 /** What an incarnation needs of its worker. */
 export interface IncarnationContext {
@@ -74,7 +74,7 @@ export class Incarnation {
   readonly #driver: RunDriver;
   readonly #executor: ActivityExecutor;
   readonly #settler: ActivitySettler;
-  readonly #pumping = new Map<string, 'once' | 'again'>();
+  readonly #pumping = new Map<string, "once" | "again">();
   /** Queues that may hold attempts: the claim of runs is the hot path and should not ask for both. */
   readonly #mayHaveAttempts = new Set<string>();
   readonly #toRead = new Set<OwnedRun>();
@@ -106,11 +106,16 @@ export class Incarnation {
     const { options, queries } = context;
     const session = (purpose: string, settings: Record<string, string> = {}): Session =>
       new Session({ source: options.source, purpose, settings });
-    const reader = session('claim', { ...PLANNER_SETTINGS, synchronous_commit: 'off' });
-    const settling = session('settle');
-    const laneSessions = Array.from({ length: options.lanes }, () => session('flush'));
+    const reader = session("claim", { ...PLANNER_SETTINGS, synchronous_commit: "off" });
+    const settling = session("settle");
+    const laneSessions = Array.from({ length: options.lanes }, () => session("flush"));
     this.#sessions = [reader, settling, ...laneSessions];
-    this.#loader = new RunLoader({ session: reader, queries, workerId: this.workerId, namespace: options.schema });
+    this.#loader = new RunLoader({
+      session: reader,
+      queries,
+      workerId: this.workerId,
+      namespace: options.schema,
+    });
     this.#executor = new ActivityExecutor({
       workerId: this.workerId,
       slots: options.maxConcurrentActivities,
@@ -144,10 +149,10 @@ export class Incarnation {
     if (!this.#alive || this.#draining) return;
     if (mayHaveAttempts) this.#mayHaveAttempts.add(taskQueue);
     if (this.#pumping.has(taskQueue)) {
-      this.#pumping.set(taskQueue, 'again');
+      this.#pumping.set(taskQueue, "again");
       return;
     }
-    this.#pumping.set(taskQueue, 'once');
+    this.#pumping.set(taskQueue, "once");
     void this.#pumpLoop(taskQueue);
   }
 
@@ -187,8 +192,11 @@ export class Incarnation {
     await Promise.race([done, late]);
     clearTimeout(timer);
     this.#executor.stop();
-    for (const run of this.#runs.values()) this.#driver.drop(run, 'the worker stops');
-    await Promise.race([Promise.all([...this.#lanes.map((lane) => lane.idle()), this.#settler.idle()]), late]);
+    for (const run of this.#runs.values()) this.#driver.drop(run, "the worker stops");
+    await Promise.race([
+      Promise.all([...this.#lanes.map((lane) => lane.idle()), this.#settler.idle()]),
+      late,
+    ]);
     this.#alive = false;
   }
 
@@ -196,7 +204,7 @@ export class Incarnation {
   abandon(): void {
     this.#alive = false;
     this.#executor.stop();
-    for (const run of this.#runs.values()) this.#driver.drop(run, 'the worker lost its ownership');
+    for (const run of this.#runs.values()) this.#driver.drop(run, "the worker lost its ownership");
     this.#runs.clear();
     clearTimeout(this.#timer);
     clearInterval(this.#attemptSweep);
@@ -224,8 +232,9 @@ export class Incarnation {
     if (this.#onEmpty !== undefined && this.#runs.size === 0 && this.#leased.size === 0) this.#onEmpty();
   }
 
-  #host(): ConstructorParameters<typeof RunDriver>[0] & ConstructorParameters<typeof FlushLane>[0]['host'] &
-    ConstructorParameters<typeof ActivitySettler>[0]['host'] {
+  #host(): ConstructorParameters<typeof RunDriver>[0] &
+    ConstructorParameters<typeof FlushLane>[0]["host"] &
+    ConstructorParameters<typeof ActivitySettler>[0]["host"] {
     const context = this.#context;
     return {
       workerId: this.workerId,
@@ -249,7 +258,7 @@ export class Incarnation {
       },
       refused: (first: RunContribution | LeasedOutcome, error: unknown) => this.#refused(first, error),
       failed: (error) => context.fatal(error),
-      retried: (error) => context.options.log('warn', 'a flush is tried again', { error: String(error) }),
+      retried: (error) => context.options.log("warn", "a flush is tried again", { error: String(error) }),
       settled: (outcomes, wakes) => this.#attemptsSettled(outcomes, wakes),
     };
   }
@@ -272,11 +281,12 @@ export class Incarnation {
   async #pumpLoop(taskQueue: string): Promise<void> {
     try {
       do {
-        this.#pumping.set(taskQueue, 'once');
+        this.#pumping.set(taskQueue, "once");
         await this.#claimAll(taskQueue);
-      } while (this.#alive && !this.#draining && this.#pumping.get(taskQueue) === 'again');
+      } while (this.#alive && !this.#draining && this.#pumping.get(taskQueue) === "again");
     } catch (error) {
-      if (this.#alive) this.#context.options.log('warn', 'claiming failed', { taskQueue, error: String(error) });
+      if (this.#alive)
+        this.#context.options.log("warn", "claiming failed", { taskQueue, error: String(error) });
     } finally {
       this.#pumping.delete(taskQueue);
     }
@@ -330,9 +340,11 @@ export class Incarnation {
 
   async #claimSuspects(): Promise<void> {
     try {
-      for (const taskQueue of this.#context.services.keys()) await this.#inTurn(() => this.#claimRuns(taskQueue, true));
+      for (const taskQueue of this.#context.services.keys())
+        await this.#inTurn(() => this.#claimRuns(taskQueue, true));
     } catch (error) {
-      if (this.#alive) this.#context.options.log('warn', 'claiming a suspect failed', { error: String(error) });
+      if (this.#alive)
+        this.#context.options.log("warn", "claiming a suspect failed", { error: String(error) });
     }
   }
 
@@ -348,23 +360,32 @@ export class Incarnation {
     const { options, services } = this.#context;
     const workflows = [...(services.get(taskQueue)?.workflows.keys() ?? [])];
     if (workflows.length === 0 || this.#restrained) return false;
-    const room = Math.min(options.maxConcurrentRuns - this.#approximateBusy(), options.maxCachedRuns - this.#runs.size);
+    const room = Math.min(
+      options.maxConcurrentRuns - this.#approximateBusy(),
+      options.maxCachedRuns - this.#runs.size,
+    );
     const limit = alone ? 1 : Math.min(CLAIM_MAX, room);
     if (limit <= 0) {
       this.#starved = true;
       this.#evict();
       return false;
     }
-    const claimed = await this.#loader.claim({ taskQueue, workflows, limit, alone, suspectAfter: SUSPECT_AFTER });
+    const claimed = await this.#loader.claim({
+      taskQueue,
+      workflows,
+      limit,
+      alone,
+      suspectAfter: SUSPECT_AFTER,
+    });
     if (claimed.length === 0) return false;
-    crashPoint('claim.committed', this.workerId);
+    crashPoint("claim.committed", this.workerId);
     const fresh = claimed.filter(isFresh);
     await this.#inMacrotask(() => {
       for (const claim of fresh) this.#own(claim, undefined);
     });
     const known = claimed.filter((claim) => !isFresh(claim));
     for await (const loaded of this.#loader.load(known)) {
-      crashPoint('history.loaded', this.workerId);
+      crashPoint("history.loaded", this.workerId);
       await this.#inMacrotask(() => {
         for (const claim of known) {
           const history = loaded.get(claim.facts.runId);
@@ -372,7 +393,7 @@ export class Incarnation {
         }
       });
     }
-    if (alone) this.#suspectHeld = this.#runs.get(claimed[0]?.facts.runId ?? '');
+    if (alone) this.#suspectHeld = this.#runs.get(claimed[0]?.facts.runId ?? "");
     return claimed.length === limit;
   }
 
@@ -410,7 +431,7 @@ export class Incarnation {
 
   #stick(run: OwnedRun, takeoverCount: number): void {
     const error = new StuckError({ workflowId: run.facts.workflowId, runId: run.id, takeoverCount });
-    run.problem = { name: error.name, code: String(error.code), message: error.message };
+    run.problem = { name: error.name, code: error.code, message: error.message };
     run.releasing = true;
     this.#parked(run, error);
     this.#mark(run);
@@ -418,15 +439,19 @@ export class Incarnation {
 
   #parked(run: OwnedRun, error: unknown): void {
     const { runId, workflowId, workflowName } = run.facts;
-    this.#context.options.log('error', 'run parked', {
-      runId, workflowId, workflowName, problem: run.problem?.code, error: error instanceof Error ? error.message : String(error),
+    this.#context.options.log("error", "run parked", {
+      runId,
+      workflowId,
+      workflowName,
+      problem: run.problem?.code,
+      error: error instanceof Error ? error.message : String(error),
     });
   }
 
   #lose(runId: string): void {
     const run = this.#runs.get(runId);
     if (run === undefined) return;
-    this.#driver.drop(run, 'the run has another owner or has ended');
+    this.#driver.drop(run, "the run has another owner or has ended");
     this.#runs.delete(runId);
   }
 
@@ -452,7 +477,7 @@ export class Incarnation {
     if (names.length === 0) return false;
     this.#mayHaveAttempts.delete(taskQueue);
     const leased = await this.#loader.claimActivities(taskQueue, names, limit);
-    if (leased.length > 0) crashPoint('activities.claimed', this.workerId);
+    if (leased.length > 0) crashPoint("activities.claimed", this.workerId);
     await this.#inMacrotask(() => {
       for (const lease of leased) this.#runLeased(taskQueue, lease);
     });
@@ -464,23 +489,37 @@ export class Incarnation {
     const implementation = this.#context.activities.find(taskQueue, lease.name);
     const { runId, position, attempt } = lease;
     this.#leased.set(`${runId}/${position}`, { runId, position });
-    const outcome = (rest: Pick<LeasedOutcome, 'kind' | 'payload' | 'retryMs' | 'advance'>): void =>
+    const outcome = (rest: Pick<LeasedOutcome, "kind" | "payload" | "retryMs" | "advance">): void =>
       this.#settler.add({ runId, position, attempt, ...rest });
     if (implementation === undefined || this.#draining) {
       outcome({ kind: 0, payload: null, retryMs: 0, advance: 0 });
       return;
     }
-    const policy = lease.policy === null ? normalizeRetryPolicy(undefined, 'retryPolicy') : (JSON.parse(lease.policy) as RetryPolicy);
+    const policy =
+      lease.policy === null
+        ? normalizeRetryPolicy(undefined, "retryPolicy")
+        : (JSON.parse(lease.policy) as RetryPolicy);
     this.#executor.submit({
       info: {
-        activityName: lease.name, runId, workflowId: lease.workflowId, workflowName: lease.workflowName, taskQueue, position,
-        attempt, signal: new AbortController().signal,
+        activityName: lease.name,
+        runId,
+        workflowId: lease.workflowId,
+        workflowName: lease.workflowName,
+        taskQueue,
+        position,
+        attempt,
+        signal: new AbortController().signal,
       },
       args: lease.args,
       implementation,
       settled: (result) => {
-        if (result.kind === 'completed') {
-          outcome({ kind: EVENT_KIND.activityCompleted, payload: result.result, retryMs: undefined, advance: 0 });
+        if (result.kind === "completed") {
+          outcome({
+            kind: EVENT_KIND.activityCompleted,
+            payload: result.result,
+            retryMs: undefined,
+            advance: 0,
+          });
         } else {
           const again = attempt < policy.maximumAttempts && isRetryable(result.failure, policy);
           outcome({
@@ -499,7 +538,8 @@ export class Incarnation {
     for (const { runId, position } of outcomes) this.#leased.delete(`${runId}/${position}`);
     this.#checkEmpty();
     for (const { retryMs } of outcomes) {
-      if (retryMs !== undefined && retryMs <= TIMER_MAX_MS) setTimeout(() => this.#pumpAll(true), retryMs).unref();
+      if (retryMs !== undefined && retryMs <= TIMER_MAX_MS)
+        setTimeout(() => this.#pumpAll(true), retryMs).unref();
     }
   }
 
@@ -512,13 +552,13 @@ export class Incarnation {
       const { run } = contribution;
       if (lost.has(run.id)) {
         if (this.#runs.get(run.id) === run) this.#lose(run.id);
-        else this.#driver.drop(run, 'the run has another owner');
+        else this.#driver.drop(run, "the run has another owner");
       } else if (!run.dropped) {
         this.#recorded(contribution, patches);
       }
     }
     this.#tell(reply);
-    crashPoint('flush.applied', this.workerId);
+    crashPoint("flush.applied", this.workerId);
     this.#checkEmpty();
     if (this.#starved) {
       this.#starved = false;
@@ -544,7 +584,7 @@ export class Incarnation {
     }
     this.#announceNewWork(contribution);
     if (contribution.end !== undefined || contribution.release !== undefined) {
-      this.#driver.drop(run, 'the run has ended');
+      this.#driver.drop(run, "the run has ended");
       this.#runs.delete(run.id);
       return;
     }
@@ -555,15 +595,16 @@ export class Incarnation {
   /** Children, hooks and queued attempts are somebody's work now. */
   #announceNewWork(contribution: RunContribution): void {
     for (const { command } of contribution.pendings) {
-      if (command?.kind === 'child' || command?.kind === 'hook') this.#announce(command.taskQueue, 'runs');
+      if (command?.kind === "child" || command?.kind === "hook") this.#announce(command.taskQueue, "runs");
     }
-    for (const write of contribution.writes) if (write.state === 'queued') this.#announce(write.taskQueue, 'activities');
+    for (const write of contribution.writes)
+      if (write.state === "queued") this.#announce(write.taskQueue, "activities");
   }
 
-  #announce(taskQueue: string, what: 'runs' | 'activities'): void {
+  #announce(taskQueue: string, what: "runs" | "activities"): void {
     const { notifier, options, services } = this.#context;
-    notifier.notify(channelName(options.schema, 'queue', taskQueue), what);
-    if (services.has(taskQueue)) this.pump(taskQueue, what === 'activities');
+    notifier.notify(channelName(options.schema, "queue", taskQueue), what);
+    if (services.has(taskQueue)) this.pump(taskQueue, what === "activities");
   }
 
   #tell(reply: FlushReply): void {
@@ -581,32 +622,42 @@ export class Incarnation {
     const { notifier, options } = this.#context;
     for (const { run, owner, queue } of wakes) {
       if (owner === this.workerId) this.wake([run]);
-      else if (typeof owner === 'string') notifier.notify(channelName(options.schema, 'worker', owner), run);
-      else if (typeof queue === 'string') this.#announce(queue, 'runs');
+      else if (typeof owner === "string") notifier.notify(channelName(options.schema, "worker", owner), run);
+      else if (typeof queue === "string") this.#announce(queue, "runs");
     }
   }
 
   /** Postgres refuses one run's part, or one attempt's outcome, for good: its command fails with the reason. */
   #refused(first: RunContribution | LeasedOutcome, error: unknown): void {
-    if (!('run' in first)) {
+    if (!("run" in first)) {
       const failure = encodeFailure(contributionFailure(error));
-      this.#settler.add({ ...first, kind: EVENT_KIND.activityFailed, payload: JSON.stringify(failure), retryMs: undefined });
+      this.#settler.add({
+        ...first,
+        kind: EVENT_KIND.activityFailed,
+        payload: JSON.stringify(failure),
+        retryMs: undefined,
+      });
       return;
     }
     const { run } = first;
     if (run.dropped) return;
-    this.#context.options.log('warn', 'Postgres refused what a run wanted to record', { runId: run.id, error: String(error) });
+    this.#context.options.log("warn", "Postgres refused what a run wanted to record", {
+      runId: run.id,
+      error: String(error),
+    });
     const failure = encodeFailure(contributionFailure(error));
     const [only] = run.pending;
     if (first.events.length > 1 || (first.events.length === 1 && first.end !== undefined)) {
       run.oneByOne = true;
     } else if (first.events.length === 1 && only !== undefined && only.draft.position !== null) {
       const { position, name } = only.draft;
-      run.pending[0] = { draft: { kind: EVENT_KIND.commandFailed, position, name, payload: JSON.stringify(failure) } };
-    } else if (first.end?.status === 'completed') {
-      run.end = { status: 'failed', result: null, failure };
+      run.pending[0] = {
+        draft: { kind: EVENT_KIND.commandFailed, position, name, payload: JSON.stringify(failure) },
+      };
+    } else if (first.end?.status === "completed") {
+      run.end = { status: "failed", result: null, failure };
     } else {
-      run.problem = { name: failure.name, code: 'ENGINE_ERROR', message: failure.message };
+      run.problem = { name: failure.name, code: "ENGINE_ERROR", message: failure.message };
       run.releasing = true;
       this.#parked(run, error);
     }
@@ -629,13 +680,16 @@ export class Incarnation {
         for (const run of this.#toRead) if (run.dropped) this.#toRead.delete(run);
         for (const run of runs) this.#toRead.delete(run);
         if (runs.length === 0) continue;
-        const messages = await this.#loader.inbox(runs.map((run) => ({ id: run.id, lastMessageId: run.lastMessageId })));
-        if (messages.length > 0) crashPoint('inbox.read', this.workerId);
+        const messages = await this.#loader.inbox(
+          runs.map((run) => ({ id: run.id, lastMessageId: run.lastMessageId })),
+        );
+        if (messages.length > 0) crashPoint("inbox.read", this.workerId);
         for (const message of messages) this.#receive(message);
         await this.#haveRead(runs, messages);
       }
     } catch (error) {
-      if (this.#alive) this.#context.options.log('warn', 'reading messages failed; a sweep will', { error: String(error) });
+      if (this.#alive)
+        this.#context.options.log("warn", "reading messages failed; a sweep will", { error: String(error) });
     } finally {
       this.#reading = false;
     }
@@ -672,7 +726,10 @@ export class Incarnation {
       run.activities.delete(position);
       run.openHooks.delete(position);
     }
-    const payload = kind === EVENT_KIND.signalReceived ? encodeSignalPayload(message.fromRunId, message.payload) : message.payload;
+    const payload =
+      kind === EVENT_KIND.signalReceived
+        ? encodeSignalPayload(message.fromRunId, message.payload)
+        : message.payload;
     this.#driver.record(run, { draft: { kind, position, name, payload }, messageId });
   }
 
@@ -703,11 +760,13 @@ export class Incarnation {
       });
     } catch (error) {
       if (!this.#alive) return;
-      if (classifySqlError(error) !== 'transient') {
+      if (classifySqlError(error) !== "transient") {
         this.#context.fatal(error);
         return;
       }
-      this.#context.options.log('warn', 'reading the memory of runs failed and is tried again', { error: String(error) });
+      this.#context.options.log("warn", "reading the memory of runs failed and is tried again", {
+        error: String(error),
+      });
       for (const [run, span] of asked) this.#toFeed.set(run, span);
       await delay(READ_AGAIN_MS);
     }
@@ -722,7 +781,7 @@ export class Incarnation {
       const span = { entityId: run.facts.entityId, first: 1, last };
       const changes = last === 0 ? [] : ((await this.#loader.changes([span])).get(span.entityId) ?? []);
       await this.#inMacrotask(() => {
-        this.#context.marks.enter('run', run.id, 0);
+        this.#context.marks.enter("run", run.id, 0);
         try {
           found = diagnose({ machine: run.machine, events, changes, error });
         } finally {
@@ -730,7 +789,10 @@ export class Incarnation {
         }
       });
     } catch (failure) {
-      this.#context.options.log('warn', 'the place of a problem was not found', { runId: run.id, error: String(failure) });
+      this.#context.options.log("warn", "the place of a problem was not found", {
+        runId: run.id,
+        error: String(failure),
+      });
     }
     if (this.#alive) this.#driver.diagnosed(run, found);
   }
@@ -776,11 +838,15 @@ interface EventPatch {
 function patchesOf(reply: FlushReply): ReadonlyMap<string, EventPatch> {
   const patches = new Map<string, EventPatch>();
   for (const { run, no, kind } of reply.extra?.started ?? []) patches.set(`${run}/${no}`, { kind });
-  for (const { run, no, entity_no: entityNo } of reply.extra?.numbers ?? []) patches.set(`${run}/${no}`, { entityNo });
+  for (const { run, no, entity_no: entityNo } of reply.extra?.numbers ?? [])
+    patches.set(`${run}/${no}`, { entityNo });
   return patches;
 }
 
-function patched({ run, events, pendings }: RunContribution, patches: ReadonlyMap<string, EventPatch>): readonly HistoryEvent[] {
+function patched(
+  { run, events, pendings }: RunContribution,
+  patches: ReadonlyMap<string, EventPatch>,
+): readonly HistoryEvent[] {
   if (patches.size === 0) return events;
   return events.map((event, index) => {
     const patch = patches.get(`${run.id}/${event.eventNo}`);
@@ -788,11 +854,12 @@ function patched({ run, events, pendings }: RunContribution, patches: ReadonlyMa
     const command = pendings[index]?.command;
     return {
       ...event,
-      kind: (patch.kind ?? event.kind) as HistoryEvent['kind'],
+      kind: (patch.kind ?? event.kind) as HistoryEvent["kind"],
       entityNo: patch.entityNo ?? event.entityNo,
-      payload: command?.kind === 'child' || command?.kind === 'hook'
-        ? JSON.stringify({ runId: command.runId, workflowId: command.workflowId })
-        : event.payload,
+      payload:
+        command?.kind === "child" || command?.kind === "hook"
+          ? JSON.stringify({ runId: command.runId, workflowId: command.workflowId })
+          : event.payload,
     };
   });
 }

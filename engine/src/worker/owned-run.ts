@@ -3,13 +3,13 @@
  *
  * Holds state and small questions about it; decides nothing. Everything here can be lost: the database has it.
  */
-import type { ActivityCommand, EntityCommand, SignalCommand, StartCommand } from '../core/commands.ts';
-import type { EventDraft, HistoryEvent } from '../core/events.ts';
-import type { FailureJson } from '../core/failure.ts';
-import type { RetryPolicy } from '../core/retry-policy.ts';
-import type { ActivityRow } from './activity-row.ts';
-import type { RunMachine } from '../replay/run-machine.ts';
-import type { RunFacts } from '../replay/run-context.ts';
+import type { ActivityCommand, EntityCommand, SignalCommand, StartCommand } from "../core/commands.ts";
+import type { EventDraft, HistoryEvent } from "../core/events.ts";
+import type { FailureJson } from "../core/failure.ts";
+import type { RetryPolicy } from "../core/retry-policy.ts";
+import type { ActivityRow } from "./activity-row.ts";
+import type { RunMachine } from "../replay/run-machine.ts";
+import type { RunFacts } from "../replay/run-context.ts";
 
 /** A future event, with what its flush must do besides. */
 export interface PendingEvent {
@@ -29,7 +29,7 @@ export interface LocalActivity {
    * waiting: for a slot; writing: its row must stand before it starts; running; backoff: until its next attempt;
    * remote: the queue has it.
    */
-  state: 'waiting' | 'writing' | 'running' | 'backoff' | 'remote';
+  state: "waiting" | "writing" | "running" | "backoff" | "remote";
   /** Whether a row of `activities` stands for it. */
   written: boolean;
   /** When its next attempt is due (backoff), or when it began to wait or run. */
@@ -42,7 +42,7 @@ export interface LocalActivity {
 export interface ActivityWrite {
   readonly position: number;
   readonly attempt: number;
-  readonly state: 'queued' | 'local';
+  readonly state: "queued" | "local";
   readonly dueInMs: number;
   readonly taskQueue: string;
   readonly name: string;
@@ -86,7 +86,7 @@ export interface RunContribution {
 }
 
 export interface RunEnd {
-  readonly status: 'completed' | 'failed';
+  readonly status: "completed" | "failed";
   readonly result: string | null;
   readonly failure: FailureJson | null;
 }
@@ -153,7 +153,7 @@ export class OwnedRun {
   /** No longer owned: whatever still comes for it is dropped. */
   dropped: boolean = false;
   /** The newest message that was read. */
-  lastMessageId: string = '0';
+  lastMessageId: string = "0";
   /** What the row says, to write only what changed. */
   recorded: { busy: boolean; wakeAtMs: number | null } = { busy: true, wakeAtMs: null };
   snapshotNo: number = 0;
@@ -190,9 +190,11 @@ export class OwnedRun {
 
   /** Local work is outstanding: code to run, an attempt that runs or waits for a slot, or rows that must stand first. */
   get busy(): boolean {
-    if (this.end !== undefined || this.pending.length > 0 || this.unapplied.length > 0 || this.feeding) return true;
+    if (this.end !== undefined || this.pending.length > 0 || this.unapplied.length > 0 || this.feeding)
+      return true;
     for (const activity of this.activities.values()) {
-      if (activity.state === 'running' || activity.state === 'waiting' || activity.state === 'writing') return true;
+      if (activity.state === "running" || activity.state === "waiting" || activity.state === "writing")
+        return true;
     }
     return false;
   }
@@ -202,7 +204,7 @@ export class OwnedRun {
     let earliest = this.restartAtMs ?? Infinity;
     for (const dueMs of this.timers.values()) earliest = Math.min(earliest, dueMs);
     for (const activity of this.activities.values()) {
-      if (activity.state === 'backoff') earliest = Math.min(earliest, activity.sinceMs);
+      if (activity.state === "backoff") earliest = Math.min(earliest, activity.sinceMs);
     }
     return earliest === Infinity ? null : earliest;
   }

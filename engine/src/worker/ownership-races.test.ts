@@ -46,12 +46,20 @@ async function setup(): Promise<Store> {
       const id = newId();
       const serves = { queues: [{ taskQueue: "q", workflows, activities: [] }] };
       await admin.query("select register_worker($1, $2, null, 'host', 10000)", [id, JSON.stringify(serves)]);
-      if (dead) await admin.query("update workers set dead_at = clock_timestamp() where worker_id = $1", [id]);
+      if (dead)
+        await admin.query("update workers set dead_at = clock_timestamp() where worker_id = $1", [id]);
       return id;
     },
     run: async (columns) => {
       const id = newId();
-      const row = { run_id: id, entity_id: id, task_queue: "q", workflow_name: "w", workflow_id: id, ...columns };
+      const row = {
+        run_id: id,
+        entity_id: id,
+        task_queue: "q",
+        workflow_name: "w",
+        workflow_id: id,
+        ...columns,
+      };
       await admin.query("insert into runs select * from json_populate_record(null::runs, $1)", [
         JSON.stringify({ ...RUN_DEFAULTS, ...row }),
       ]);
@@ -120,9 +128,18 @@ test("a hook that starts while its run is being ended ends with it", async () =>
   const parent = await run({ owner });
   await one.query("begin");
   await one.query("select from runs where run_id = $1 for no key update", [parent]);
-  const ended = other.query("select from end_runs($1)", [JSON.stringify([{ run: parent, status: "canceled" }])]);
+  const ended = other.query("select from end_runs($1)", [
+    JSON.stringify([{ run: parent, status: "canceled" }]),
+  ]);
   await blocked(other);
-  const hook = { run: newId(), workflow_id: newId(), workflow_name: "w", task_queue: "q", parent, hook: true };
+  const hook = {
+    run: newId(),
+    workflow_id: newId(),
+    workflow_name: "w",
+    task_queue: "q",
+    parent,
+    hook: true,
+  };
   await one.query("select from insert_runs($1)", [JSON.stringify([hook])]);
   await one.query("commit");
   await ended;
@@ -140,11 +157,15 @@ test("an attempt without a limit that dies with its worker holds up nobody", asy
     [runId, owner, JSON.stringify({ maximumAttempts: Number.MAX_SAFE_INTEGER })],
   );
   await one.query("select from release_dead(100)");
-  const { rows } = await one.query("select r.owner, a.state, a.attempt from runs r join activities a using (run_id)");
+  const { rows } = await one.query(
+    "select r.owner, a.state, a.attempt from runs r join activities a using (run_id)",
+  );
   expect(rows).toEqual([{ owner: null, state: "queued", attempt: 2 }]);
   await one.query("update activities set state = 'leased', owner = $1", [owner]);
   await one.query("select from hand_over($1, 100)", [owner]);
-  expect((await one.query("select state, attempt from activities")).rows).toEqual([{ state: "queued", attempt: 2 }]);
+  expect((await one.query("select state, attempt from activities")).rows).toEqual([
+    { state: "queued", attempt: 2 },
+  ]);
 });
 
 test("an attempt that kills each worker that leases it ends as its run's failure", async () => {
@@ -173,7 +194,9 @@ test("suspects of workflows that a worker does not serve are none of its busines
   const { one, worker, run } = await setup();
   await run({ ready_at: new Date(0), busy_takeovers: 5 });
   const suspects = async (workflows: readonly string[]): Promise<unknown> => {
-    const { rows } = await one.query("select suspects from bury_workers($1, 2)", [await worker({ workflows })]);
+    const { rows } = await one.query("select suspects from bury_workers($1, 2)", [
+      await worker({ workflows }),
+    ]);
     return rows;
   };
   expect(await suspects(["w"])).toEqual([{ suspects: true }]);

@@ -1,12 +1,12 @@
 /**
  * Puts the guards of user code into this process, once: globals, rejections, exceptions.
  */
-import { currentContext } from '../replay/run-context.ts';
-import { installGlobalGuards } from '../guards/global-guards.ts';
-import { installRejectionHandlers } from '../guards/rejections.ts';
-import { assertSyncDrain } from '../guards/sync-drain.ts';
-import { currentActivity, failCurrentActivity } from './activity-executor.ts';
-import type { RunContext } from '../replay/run-context.ts';
+import { currentContext } from "../replay/run-context.ts";
+import { installGlobalGuards } from "../guards/global-guards.ts";
+import { installRejectionHandlers } from "../guards/rejections.ts";
+import { assertSyncDrain } from "../guards/sync-drain.ts";
+import { currentActivity, failCurrentActivity } from "./activity-executor.ts";
+import type { RunContext } from "../replay/run-context.ts";
 
 let installed: Promise<void> | undefined;
 
@@ -21,11 +21,15 @@ export async function guardProcess(): Promise<void> {
 }
 
 /** Whose code executes: a run's or an attempt's, by the async context. */
-export function currentOwner(): { readonly kind: 'run' | 'activity'; readonly id: string; readonly position: number } | undefined {
+export function currentOwner():
+  | { readonly kind: "run" | "activity"; readonly id: string; readonly position: number }
+  | undefined {
   const activity = currentActivity();
-  if (activity !== undefined) return { kind: 'activity', id: activity.runId, position: activity.position };
+  if (activity !== undefined) return { kind: "activity", id: activity.runId, position: activity.position };
   const context = currentContext();
-  return context === undefined ? undefined : { kind: 'run', id: context.facts.runId, position: context.nextPosition };
+  return context === undefined
+    ? undefined
+    : { kind: "run", id: context.facts.runId, position: context.nextPosition };
 }
 
 /** An exception in a callback of a workflow, such as one of an event emitter, fails its run. */

@@ -4,11 +4,11 @@
  * Without it their runs wait until their silence proves their death. Promises that a mistake is harmless: a worker that
  * lives after all finds itself dead, writes nothing more under its old name and begins anew.
  */
-import os from 'node:os';
+import os from "node:os";
 
-import type { ConnectionSource } from '../store/connection-source.ts';
-import { Session } from '../store/session.ts';
-import { workerQueries } from '../store/worker-queries.ts';
+import type { ConnectionSource } from "../store/connection-source.ts";
+import { Session } from "../store/session.ts";
+import { workerQueries } from "../store/worker-queries.ts";
 
 const RELEASE_MAX = 500;
 
@@ -28,12 +28,18 @@ export async function retireProcesses(options: {
   const { source, schema, processIds } = options;
   if (processIds.length === 0) return 0;
   const queries = workerQueries(schema);
-  const session = new Session({ source, purpose: 'retire' });
+  const session = new Session({ source, purpose: "retire" });
   try {
-    const { rowCount } = await session.query({ ...queries.retireProcesses, values: [os.hostname(), processIds] });
+    const { rowCount } = await session.query({
+      ...queries.retireProcesses,
+      values: [os.hostname(), processIds],
+    });
     let released = RELEASE_MAX;
     while (released >= RELEASE_MAX) {
-      const { rows } = await session.query<{ released: number }>({ ...queries.releaseDead, values: [RELEASE_MAX] });
+      const { rows } = await session.query<{ released: number }>({
+        ...queries.releaseDead,
+        values: [RELEASE_MAX],
+      });
       released = rows.reduce((sum, row) => sum + row.released, 0);
     }
     return rowCount ?? 0;

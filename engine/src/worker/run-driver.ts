@@ -5,23 +5,23 @@
  * before the code sees it; and that a run whose code fails the guards or its history is parked with the reason, its rows
  * untouched.
  */
-import { retryDelayMs, isRetryable, normalizeRetryPolicy } from '../core/retry-policy.ts';
-import type { RetryPolicy } from '../core/retry-policy.ts';
-import type { ActivityCommand, Command, StartCommand } from '../core/commands.ts';
-import { EVENT_KIND } from '../core/events.ts';
-import type { EventDraft, HistoryEvent } from '../core/events.ts';
-import { AttemptLostError, MemFlowError } from '../core/errors.ts';
-import { encodeFailure } from '../core/failure.ts';
-import { crashPoint } from '../crash-points.ts';
-import { runOutsideGuards } from '../guards/outside-runs.ts';
-import { lacksPlace } from '../replay/diagnosis.ts';
-import type { PlacelessError } from '../replay/diagnosis.ts';
-import type { NumberedChange } from '../replay/entity-view.ts';
-import type { ActivityExecutor, ActivityOutcome, ActivityTask, LoopMarks } from './activity-executor.ts';
-import type { ActivityFunction } from './activity-registry.ts';
-import type { ActivityRow } from './activity-row.ts';
-import type { LocalActivity, OwnedRun, PendingEvent, RunProblem } from './owned-run.ts';
-import { TimerHeap } from './timer-heap.ts';
+import { retryDelayMs, isRetryable, normalizeRetryPolicy } from "../core/retry-policy.ts";
+import type { RetryPolicy } from "../core/retry-policy.ts";
+import type { ActivityCommand, Command, StartCommand } from "../core/commands.ts";
+import { EVENT_KIND } from "../core/events.ts";
+import type { EventDraft, HistoryEvent } from "../core/events.ts";
+import { AttemptLostError, MemFlowError } from "../core/errors.ts";
+import { encodeFailure } from "../core/failure.ts";
+import { crashPoint } from "../crash-points.ts";
+import { runOutsideGuards } from "../guards/outside-runs.ts";
+import { lacksPlace } from "../replay/diagnosis.ts";
+import type { PlacelessError } from "../replay/diagnosis.ts";
+import type { NumberedChange } from "../replay/entity-view.ts";
+import type { ActivityExecutor, ActivityOutcome, ActivityTask, LoopMarks } from "./activity-executor.ts";
+import type { ActivityFunction } from "./activity-registry.ts";
+import type { ActivityRow } from "./activity-row.ts";
+import type { LocalActivity, OwnedRun, PendingEvent, RunProblem } from "./owned-run.ts";
+import { TimerHeap } from "./timer-heap.ts";
 
 /** What the driver needs of its worker. */
 export interface RunDriverHost {
@@ -51,8 +51,8 @@ const OVERFLOW_MS = 100;
 
 /** What a due time is about. */
 type Due =
-  | { readonly run: OwnedRun; readonly kind: 'timer' | 'retry'; readonly position: number }
-  | { readonly run: OwnedRun; readonly kind: 'restart' };
+  | { readonly run: OwnedRun; readonly kind: "timer" | "retry"; readonly position: number }
+  | { readonly run: OwnedRun; readonly kind: "restart" };
 
 export class RunDriver {
   readonly #host: RunDriverHost;
@@ -133,10 +133,15 @@ export class RunDriver {
   sweepAttempts(nowMs: number): void {
     for (const [task, { run, activity }] of this.#watched) {
       if (run.dropped) this.#watched.delete(task);
-      else if (activity.state === 'waiting' && nowMs - activity.sinceMs >= OVERFLOW_MS) this.#overflow(task, run, activity);
-      else if (activity.state === 'running' && !activity.written && nowMs - activity.sinceMs >= WRITE_EARLY_MS) {
+      else if (activity.state === "waiting" && nowMs - activity.sinceMs >= OVERFLOW_MS)
+        this.#overflow(task, run, activity);
+      else if (
+        activity.state === "running" &&
+        !activity.written &&
+        nowMs - activity.sinceMs >= WRITE_EARLY_MS
+      ) {
         activity.written = true;
-        this.#write(run, activity, { state: 'local', dueInMs: 0, thenStart: false });
+        this.#write(run, activity, { state: "local", dueInMs: 0, thenStart: false });
         this.#host.mark(run);
       }
     }
@@ -153,12 +158,12 @@ export class RunDriver {
   /** Starts attempts whose rows stand now. */
   written(run: OwnedRun, position: number): void {
     const activity = run.activities.get(position);
-    if (activity === undefined || activity.state !== 'writing') return;
+    if (activity === undefined || activity.state !== "writing") return;
     this.#submit(run, activity);
   }
 
   #guarded(run: OwnedRun, work: () => void): void {
-    this.#host.marks.enter('run', run.id, run.machine.context.nextPosition);
+    this.#host.marks.enter("run", run.id, run.machine.context.nextPosition);
     try {
       work();
     } catch (error) {
@@ -168,7 +173,7 @@ export class RunDriver {
     } finally {
       this.#host.marks.leave();
     }
-    crashPoint('activation.done', this.#host.workerId);
+    crashPoint("activation.done", this.#host.workerId);
   }
 
   #applyAll(run: OwnedRun, events: readonly HistoryEvent[]): void {
@@ -193,9 +198,10 @@ export class RunDriver {
     run.lastEventMs = Math.max(run.lastEventMs, event.atMs);
     const { machine } = run;
     if (event.position !== null) this.#forget(run, event.position, event.kind);
-    if (event.kind === EVENT_KIND.hookStarted && event.position !== null) run.openHooks.set(event.position, startedRunId(event));
+    if (event.kind === EVENT_KIND.hookStarted && event.position !== null)
+      run.openHooks.set(event.position, startedRunId(event));
     if (event.kind === EVENT_KIND.attemptFailed) {
-      const { restartInMs } = JSON.parse(event.payload ?? '{}') as { restartInMs?: number };
+      const { restartInMs } = JSON.parse(event.payload ?? "{}") as { restartInMs?: number };
       // What the failed attempt left open is dropped by rule; it must not be carried out later.
       machine.takeCommands();
       machine.apply(event);
@@ -213,15 +219,20 @@ export class RunDriver {
   /** The owner's own notes about a position that an event closes. */
   #forget(run: OwnedRun, position: number, kind: number): void {
     run.timers.delete(position);
-    if (kind === EVENT_KIND.hookCompleted || kind === EVENT_KIND.hookFailed || kind === EVENT_KIND.hookStartFailed) {
+    if (
+      kind === EVENT_KIND.hookCompleted ||
+      kind === EVENT_KIND.hookFailed ||
+      kind === EVENT_KIND.hookStartFailed
+    ) {
       run.openHooks.delete(position);
     }
-    if (kind === EVENT_KIND.activityCompleted || kind === EVENT_KIND.activityFailed) run.activities.delete(position);
+    if (kind === EVENT_KIND.activityCompleted || kind === EVENT_KIND.activityFailed)
+      run.activities.delete(position);
   }
 
   #dropOutstanding(run: OwnedRun): void {
     for (const [position, activity] of run.activities) {
-      activity.abort?.abort(new Error('the workflow failed and starts anew'));
+      activity.abort?.abort(new Error("the workflow failed and starts anew"));
       if (activity.written) run.activitiesDone.push(position);
     }
     run.activities.clear();
@@ -242,37 +253,45 @@ export class RunDriver {
     for (const command of commands) {
       // A replayed command whose event is in history has been carried out; so has one that was taken back.
       if (isAnswered(command, open, run.replayed)) continue;
-      this.#carryOut(run, command, state.kind === 'waiting', rows);
+      this.#carryOut(run, command, state.kind === "waiting", rows);
     }
     run.replayed = undefined;
-    if (run.restartAtMs !== undefined) this.#timers.push(run.restartAtMs, { run, kind: 'restart' });
-    if (state.kind !== 'waiting' && run.end === undefined && run.restartAtMs === undefined) this.#finish(run);
+    if (run.restartAtMs !== undefined) this.#timers.push(run.restartAtMs, { run, kind: "restart" });
+    if (state.kind !== "waiting" && run.end === undefined && run.restartAtMs === undefined) this.#finish(run);
     this.#host.mark(run);
     this.#host.timersChanged();
   }
 
   #carryOut(run: OwnedRun, command: Command, waiting: boolean, rows: readonly ActivityRow[]): void {
     switch (command.kind) {
-      case 'activity':
+      case "activity":
         if (waiting) this.#beginActivity(run, command, rows);
         return;
-      case 'timer':
+      case "timer":
         if (!waiting) return;
         run.timers.set(command.position, command.dueMs);
-        this.#timers.push(command.dueMs, { run, kind: 'timer', position: command.position });
+        this.#timers.push(command.dueMs, { run, kind: "timer", position: command.position });
         return;
-      case 'cancel_timer':
+      case "cancel_timer":
         run.timers.delete(command.position);
         return;
-      case 'wait':
+      case "wait":
         if (waiting) run.newWaits.set(command.position, command.signalId);
         return;
-      case 'signal':
-        run.pending.push({ draft: draft(EVENT_KIND.signalSent, command.position, command.signalId, null), command });
-        return;
-      case 'entity':
+      case "signal":
         run.pending.push({
-          draft: draft(command.change ? EVENT_KIND.entityChanged : EVENT_KIND.entityRead, command.position, command.name, command.payload),
+          draft: draft(EVENT_KIND.signalSent, command.position, command.signalId, null),
+          command,
+        });
+        return;
+      case "entity":
+        run.pending.push({
+          draft: draft(
+            command.change ? EVENT_KIND.entityChanged : EVENT_KIND.entityRead,
+            command.position,
+            command.name,
+            command.payload,
+          ),
           command,
         });
         return;
@@ -282,8 +301,8 @@ export class RunDriver {
   }
 
   #start(run: OwnedRun, command: StartCommand): void {
-    if (command.kind === 'hook') run.openHooks.set(command.position, command.runId);
-    const kind = command.kind === 'hook' ? EVENT_KIND.hookStarted : EVENT_KIND.childStarted;
+    if (command.kind === "hook") run.openHooks.set(command.position, command.runId);
+    const kind = command.kind === "hook" ? EVENT_KIND.hookStarted : EVENT_KIND.childStarted;
     run.pending.push({ draft: draft(kind, command.position, command.workflowName, null), command });
   }
 
@@ -291,7 +310,7 @@ export class RunDriver {
     const activity: LocalActivity = {
       command,
       attempt: 1,
-      state: 'waiting',
+      state: "waiting",
       written: false,
       sinceMs: this.#host.nowMs(),
       failure: null,
@@ -309,13 +328,13 @@ export class RunDriver {
   #resumeActivity(run: OwnedRun, activity: LocalActivity, row: ActivityRow): void {
     activity.attempt = row.attempt;
     activity.written = true;
-    if (row.state !== 'local') {
-      activity.state = 'remote';
+    if (row.state !== "local") {
+      activity.state = "remote";
       return;
     }
     if (activity.command.policy.maximumAttempts === 1) {
       const error = new AttemptLostError({ activityName: activity.command.name, attempt: activity.attempt });
-      this.#settleActivity(run, activity, { kind: 'failed', failure: encodeFailure(error), error });
+      this.#settleActivity(run, activity, { kind: "failed", failure: encodeFailure(error), error });
       return;
     }
     if (row.dueMs > this.#host.nowMs()) this.#backOff(run, activity, row.dueMs);
@@ -323,22 +342,22 @@ export class RunDriver {
   }
 
   #writeFirst(run: OwnedRun, activity: LocalActivity): void {
-    activity.state = 'writing';
+    activity.state = "writing";
     activity.written = true;
-    this.#write(run, activity, { state: 'local', dueInMs: 0, thenStart: true });
+    this.#write(run, activity, { state: "local", dueInMs: 0, thenStart: true });
   }
 
   /** Gives an attempt to the queue: another worker knows it, or this one has no slot. */
   #enqueue(run: OwnedRun, activity: LocalActivity): void {
-    activity.state = 'remote';
+    activity.state = "remote";
     activity.written = true;
-    this.#write(run, activity, { state: 'queued', dueInMs: 0, thenStart: false });
+    this.#write(run, activity, { state: "queued", dueInMs: 0, thenStart: false });
   }
 
   #write(
     run: OwnedRun,
     activity: LocalActivity,
-    how: { readonly state: 'queued' | 'local'; readonly dueInMs: number; readonly thenStart: boolean },
+    how: { readonly state: "queued" | "local"; readonly dueInMs: number; readonly thenStart: boolean },
   ): void {
     const { command } = activity;
     run.rowsOutside = true;
@@ -357,7 +376,7 @@ export class RunDriver {
   #implementation(run: OwnedRun, command: ActivityCommand): ActivityFunction | undefined {
     const queue = command.taskQueue ?? run.facts.taskQueue;
     if (queue !== run.facts.taskQueue) return undefined;
-    return (command.implementation as ActivityFunction | undefined) ?? this.#host.activity(queue, command.name);
+    return command.implementation ?? this.#host.activity(queue, command.name);
   }
 
   #submit(run: OwnedRun, activity: LocalActivity): void {
@@ -370,7 +389,7 @@ export class RunDriver {
     }
     const abort = new AbortController();
     activity.abort = abort;
-    activity.state = 'waiting';
+    activity.state = "waiting";
     activity.sinceMs = this.#host.nowMs();
     const task: ActivityTask = {
       info: {
@@ -386,12 +405,13 @@ export class RunDriver {
       args: command.args,
       implementation,
       started: () => {
-        activity.state = 'running';
+        activity.state = "running";
         activity.sinceMs = this.#host.nowMs();
       },
       settled: (outcome) => {
         this.#watched.delete(task);
-        if (!run.dropped && run.activities.get(command.position) === activity) this.#settleActivity(run, activity, outcome);
+        if (!run.dropped && run.activities.get(command.position) === activity)
+          this.#settleActivity(run, activity, outcome);
       },
     };
     this.#watched.set(task, { run, activity });
@@ -407,12 +427,16 @@ export class RunDriver {
 
   #settleActivity(run: OwnedRun, activity: LocalActivity, outcome: ActivityOutcome): void {
     const { command } = activity;
-    if (outcome.kind === 'failed' && isRetryable(outcome.failure, command.policy) && activity.attempt < command.policy.maximumAttempts) {
+    if (
+      outcome.kind === "failed" &&
+      isRetryable(outcome.failure, command.policy) &&
+      activity.attempt < command.policy.maximumAttempts
+    ) {
       const delayMs = retryDelayMs(command.policy, activity.attempt);
       activity.attempt += 1;
       activity.failure = outcome.failure;
       activity.written = true;
-      this.#write(run, activity, { state: 'local', dueInMs: delayMs, thenStart: false });
+      this.#write(run, activity, { state: "local", dueInMs: delayMs, thenStart: false });
       this.#backOff(run, activity, this.#host.nowMs() + delayMs);
       this.#host.mark(run);
       return;
@@ -421,29 +445,30 @@ export class RunDriver {
     run.writes.delete(command.position);
     run.activities.delete(command.position);
     this.record(run, {
-      draft: outcome.kind === 'completed'
-        ? draft(EVENT_KIND.activityCompleted, command.position, command.name, outcome.result)
-        : draft(EVENT_KIND.activityFailed, command.position, command.name, JSON.stringify(outcome.failure)),
+      draft:
+        outcome.kind === "completed"
+          ? draft(EVENT_KIND.activityCompleted, command.position, command.name, outcome.result)
+          : draft(EVENT_KIND.activityFailed, command.position, command.name, JSON.stringify(outcome.failure)),
     });
   }
 
   #backOff(run: OwnedRun, activity: LocalActivity, dueMs: number): void {
-    activity.state = 'backoff';
+    activity.state = "backoff";
     activity.sinceMs = dueMs;
-    this.#timers.push(dueMs, { run, kind: 'retry', position: activity.command.position });
+    this.#timers.push(dueMs, { run, kind: "retry", position: activity.command.position });
     this.#host.timersChanged();
   }
 
   #fire(due: Due): void {
     const { run } = due;
-    crashPoint('timer.due', this.#host.workerId);
-    if (due.kind === 'restart') {
+    crashPoint("timer.due", this.#host.workerId);
+    if (due.kind === "restart") {
       if (run.restartAtMs === undefined || run.restartFired) return;
       run.restartFired = true;
-      this.record(run, { draft: draft(EVENT_KIND.timerFired, null, 'restart', null) });
-    } else if (due.kind === 'retry') {
+      this.record(run, { draft: draft(EVENT_KIND.timerFired, null, "restart", null) });
+    } else if (due.kind === "retry") {
       const activity = run.activities.get(due.position);
-      if (activity?.state === 'backoff') this.#submit(run, activity);
+      if (activity?.state === "backoff") this.#submit(run, activity);
     } else if (run.timers.delete(due.position)) {
       this.record(run, { draft: draft(EVENT_KIND.timerFired, due.position, null, null) });
     }
@@ -451,8 +476,8 @@ export class RunDriver {
 
   #finish(run: OwnedRun): void {
     const { state, context } = run.machine;
-    if (state.kind === 'waiting') return;
-    if (state.kind === 'failed' && !state.final) {
+    if (state.kind === "waiting") return;
+    if (state.kind === "failed" && !state.final) {
       const policy = workflowPolicy(run);
       if (context.attempt < policy.maximumAttempts && isRetryable(state.failure, policy)) {
         const restartInMs = retryDelayMs(policy, context.attempt);
@@ -463,19 +488,22 @@ export class RunDriver {
         return;
       }
     }
-    for (const activity of run.activities.values()) activity.abort?.abort(new Error('the run has ended'));
+    for (const activity of run.activities.values()) activity.abort?.abort(new Error("the run has ended"));
     run.activities.clear();
     run.timers.clear();
-    run.end = state.kind === 'completed'
-      ? { status: 'completed', result: state.result, failure: null }
-      : { status: 'failed', result: null, failure: state.failure };
+    run.end =
+      state.kind === "completed"
+        ? { status: "completed", result: state.result, failure: null }
+        : { status: "failed", result: null, failure: state.failure };
   }
 
   /** Code went on outside an activation: it is stopped in a turn of its own. Called inside the run. */
   #strayed(run: OwnedRun): void {
-    runOutsideGuards(() => setImmediate(() => {
-      if (!run.dropped && run.problem === undefined) this.#guarded(run, () => run.machine.assertSound());
-    }));
+    runOutsideGuards(() =>
+      setImmediate(() => {
+        if (!run.dropped && run.problem === undefined) this.#guarded(run, () => run.machine.assertSound());
+      }),
+    );
   }
 
   #lookInto(run: OwnedRun, error: PlacelessError): void {
@@ -487,7 +515,7 @@ export class RunDriver {
   #park(run: OwnedRun, error: unknown): void {
     run.problem = problemOf(error);
     run.releasing = true;
-    for (const activity of run.activities.values()) activity.abort?.abort(new Error('the run is parked'));
+    for (const activity of run.activities.values()) activity.abort?.abort(new Error("the run is parked"));
     this.#host.parked(run, error);
     this.#host.mark(run);
   }
@@ -499,11 +527,18 @@ const NO_ROWS: readonly ActivityRow[] = [];
 function stands(due: Due): boolean {
   const { run } = due;
   if (run.dropped || run.end !== undefined) return false;
-  if (due.kind === 'restart') return run.restartAtMs !== undefined;
-  return due.kind === 'timer' ? run.timers.has(due.position) : run.activities.get(due.position)?.state === 'backoff';
+  if (due.kind === "restart") return run.restartAtMs !== undefined;
+  return due.kind === "timer"
+    ? run.timers.has(due.position)
+    : run.activities.get(due.position)?.state === "backoff";
 }
 
-function draft(kind: EventDraft['kind'], position: number | null, name: string | null, payload: string | null): EventDraft {
+function draft(
+  kind: EventDraft["kind"],
+  position: number | null,
+  name: string | null,
+  payload: string | null,
+): EventDraft {
   return { kind, position, name, payload };
 }
 
@@ -516,36 +551,45 @@ function positionsOf(events: readonly HistoryEvent[]): ReadonlySet<number> {
 }
 
 /** Whether history answers a replayed command already. */
-function isAnswered(command: Command, open: ReadonlyMap<number, unknown>, recorded: ReadonlySet<number> | undefined): boolean {
-  if (command.kind === 'cancel_timer') return false;
+function isAnswered(
+  command: Command,
+  open: ReadonlyMap<number, unknown>,
+  recorded: ReadonlySet<number> | undefined,
+): boolean {
+  if (command.kind === "cancel_timer") return false;
   // An execHook waits at the position of its hook, whose start history holds.
-  if (command.kind === 'wait') return !open.has(command.position);
+  if (command.kind === "wait") return !open.has(command.position);
   if (recorded?.has(command.position) === true) return true;
-  return command.kind !== 'signal' && command.kind !== 'entity' && command.kind !== 'child' && command.kind !== 'hook' &&
-    !open.has(command.position);
+  return (
+    command.kind !== "signal" &&
+    command.kind !== "entity" &&
+    command.kind !== "child" &&
+    command.kind !== "hook" &&
+    !open.has(command.position)
+  );
 }
 
 /** The run that a child's or hook's start made, as its event says. */
 function startedRunId({ payload }: HistoryEvent): string {
-  return (JSON.parse(payload ?? '{}') as { readonly runId: string }).runId;
+  return (JSON.parse(payload ?? "{}") as { readonly runId: string }).runId;
 }
 
 /** The policy of the workflow itself, as its start gave it. */
 function workflowPolicy(run: OwnedRun): RetryPolicy {
-  const options = JSON.parse(run.facts.options ?? '{}') as { retry?: RetryPolicy };
-  return options.retry ?? normalizeRetryPolicy(undefined, 'config');
+  const options = JSON.parse(run.facts.options ?? "{}") as { retry?: RetryPolicy };
+  return options.retry ?? normalizeRetryPolicy(undefined, "config");
 }
 
 function problemOf(error: unknown): RunProblem {
   const fields = error as { position?: number; expected?: string; actual?: string; place?: string };
   const known = error instanceof MemFlowError;
   return {
-    name: error instanceof Error ? error.name : 'Error',
-    code: known ? String(error.code) : 'ENGINE_ERROR',
+    name: error instanceof Error ? error.name : "Error",
+    code: known ? String(error.code) : "ENGINE_ERROR",
     message: error instanceof Error ? error.message : String(error),
-    ...(known && typeof fields.position === 'number' ? { position: fields.position } : {}),
-    ...(known && typeof fields.expected === 'string' ? { expected: fields.expected } : {}),
-    ...(known && typeof fields.actual === 'string' ? { actual: fields.actual } : {}),
-    ...(known && typeof fields.place === 'string' && fields.place !== '' ? { place: fields.place } : {}),
+    ...(known && typeof fields.position === "number" ? { position: fields.position } : {}),
+    ...(known && typeof fields.expected === "string" ? { expected: fields.expected } : {}),
+    ...(known && typeof fields.actual === "string" ? { actual: fields.actual } : {}),
+    ...(known && typeof fields.place === "string" && fields.place !== "" ? { place: fields.place } : {}),
   };
 }

@@ -3,13 +3,13 @@
  *
  * Promises bounded batches and rows turned into the engine's own shapes; decides nothing.
  */
-import type { EventKind, HistoryEvent } from '../core/events.ts';
-import type { NumberedChange } from '../replay/entity-view.ts';
-import type { RunFacts } from '../replay/run-context.ts';
-import type { Session } from '../store/session.ts';
-import type { WorkerQueries } from '../store/worker-queries.ts';
-import type { ActivityRow } from './activity-row.ts';
-import type { WaitRow } from './owned-run.ts';
+import type { EventKind, HistoryEvent } from "../core/events.ts";
+import type { NumberedChange } from "../replay/entity-view.ts";
+import type { RunFacts } from "../replay/run-context.ts";
+import type { Session } from "../store/session.ts";
+import type { WorkerQueries } from "../store/worker-queries.ts";
+import type { ActivityRow } from "./activity-row.ts";
+import type { WaitRow } from "./owned-run.ts";
 
 /** A run that was claimed now. */
 export interface ClaimedRun {
@@ -148,21 +148,32 @@ export class RunLoader {
 
   async #loadRows(ids: readonly string[], loaded: ReadonlyMap<string, LoadedRun>): Promise<void> {
     const activities = await this.#session.query<{
-      run_id: string; position: number; attempt: number; state: ActivityRow['state']; due_ms: number;
+      run_id: string;
+      position: number;
+      attempt: number;
+      state: ActivityRow["state"];
+      due_ms: number;
     }>({ ...this.#queries.loadActivities, values: [ids] });
     for (const row of activities.rows) {
-      loaded.get(row.run_id)?.rows.push({ position: row.position, attempt: row.attempt, state: row.state, dueMs: row.due_ms });
+      loaded
+        .get(row.run_id)
+        ?.rows.push({ position: row.position, attempt: row.attempt, state: row.state, dueMs: row.due_ms });
     }
     const waits = await this.#session.query<{ run_id: string; signal_id: string; position: number }>({
       ...this.#queries.loadWaits,
       values: [ids],
     });
-    for (const row of waits.rows) loaded.get(row.run_id)?.waits.push({ position: row.position, signalId: row.signal_id });
+    for (const row of waits.rows)
+      loaded.get(row.run_id)?.waits.push({ position: row.position, signalId: row.signal_id });
   }
 
   /** The histories of runs, in order. */
   async events(runIds: readonly string[]): Promise<Map<string, HistoryEvent[]>> {
-    const { rows } = await this.#session.query<EventRow>({ ...this.#queries.loadEvents, values: [runIds], timeoutMs: 60_000 });
+    const { rows } = await this.#session.query<EventRow>({
+      ...this.#queries.loadEvents,
+      values: [runIds],
+      timeoutMs: 60_000,
+    });
     const histories = new Map<string, HistoryEvent[]>();
     for (const row of rows) {
       let events = histories.get(row.run_id);
@@ -181,10 +192,17 @@ export class RunLoader {
   }
 
   /** Messages newer than the newest that was read of each run. */
-  async inbox(runs: readonly { readonly id: string; readonly lastMessageId: string }[]): Promise<InboxMessage[]> {
+  async inbox(
+    runs: readonly { readonly id: string; readonly lastMessageId: string }[],
+  ): Promise<InboxMessage[]> {
     const { rows } = await this.#session.query<{
-      run_id: string; message_id: string; kind: number; from_run_id: string | null; position: number | null;
-      name: string | null; payload: string | null;
+      run_id: string;
+      message_id: string;
+      kind: number;
+      from_run_id: string | null;
+      position: number | null;
+      name: string | null;
+      payload: string | null;
     }>({
       ...this.#queries.loadInbox,
       values: [runs.map(({ id }) => id), runs.map(({ lastMessageId }) => lastMessageId)],
@@ -206,7 +224,11 @@ export class RunLoader {
   ): Promise<Map<string, NumberedChange[]>> {
     const { rows } = await this.#session.query<{ entity_id: string; entity_no: string; payload: string }>({
       ...this.#queries.loadChanges,
-      values: [spans.map(({ entityId }) => entityId), spans.map(({ first }) => first), spans.map(({ last }) => last)],
+      values: [
+        spans.map(({ entityId }) => entityId),
+        spans.map(({ first }) => first),
+        spans.map(({ last }) => last),
+      ],
       timeoutMs: 60_000,
     });
     const changes = new Map<string, NumberedChange[]>();
@@ -220,7 +242,10 @@ export class RunLoader {
 
   /** Which of these runs have messages. */
   async withMessages(runIds: readonly string[]): Promise<string[]> {
-    const { rows } = await this.#session.query<{ run_id: string }>({ ...this.#queries.sweepInbox, values: [runIds] });
+    const { rows } = await this.#session.query<{ run_id: string }>({
+      ...this.#queries.sweepInbox,
+      values: [runIds],
+    });
     return rows.map((row) => row.run_id);
   }
 
@@ -240,14 +265,29 @@ export class RunLoader {
   ): Promise<void> {
     await this.#session.query({
       ...this.#queries.releaseUnknown,
-      values: [this.#workerId, runIds, leased.map(({ runId }) => runId), leased.map(({ position }) => position)],
+      values: [
+        this.#workerId,
+        runIds,
+        leased.map(({ runId }) => runId),
+        leased.map(({ position }) => position),
+      ],
     });
   }
 
-  async claimActivities(taskQueue: string, names: readonly string[], limit: number): Promise<LeasedActivity[]> {
+  async claimActivities(
+    taskQueue: string,
+    names: readonly string[],
+    limit: number,
+  ): Promise<LeasedActivity[]> {
     const { rows } = await this.#session.query<{
-      run_id: string; position: number; attempt: number; name: string; args: string | null; policy: string | null;
-      workflow_id: string; workflow_name: string;
+      run_id: string;
+      position: number;
+      attempt: number;
+      name: string;
+      args: string | null;
+      policy: string | null;
+      workflow_id: string;
+      workflow_name: string;
     }>({ ...this.#queries.claimActivities, values: [this.#workerId, taskQueue, names, limit] });
     return rows.map((row) => ({
       runId: row.run_id,

@@ -1,13 +1,17 @@
 /**
  * What a worker can be told, with its defaults.
  */
-import type { ConnectionSource } from '../store/connection-source.ts';
-import type { Invoke } from '../replay/run-machine.ts';
-import type { ActivityFunction } from './activity-registry.ts';
+import type { ConnectionSource } from "../store/connection-source.ts";
+import type { Invoke } from "../replay/run-machine.ts";
+import type { ActivityFunction } from "./activity-registry.ts";
 
 /** A line for the log: a short message and its facts. */
 export interface WorkerLog {
-  (level: 'debug' | 'info' | 'warn' | 'error', message: string, facts?: Readonly<Record<string, unknown>>): void;
+  (
+    level: "debug" | "info" | "warn" | "error",
+    message: string,
+    facts?: Readonly<Record<string, unknown>>,
+  ): void;
 }
 
 /** How to run a worker process. Durations in milliseconds. */
@@ -39,7 +43,7 @@ export interface WorkerOptions {
   /** Told when the worker can't go on, after it has stopped. */
   readonly onFatal?: ((error: unknown) => void) | undefined;
   /** A process that runs activities and workflows under test keeps its heartbeat on the main thread's clock. */
-  readonly heartbeat?: 'thread' | 'none' | undefined;
+  readonly heartbeat?: "thread" | "none" | undefined;
 }
 
 /** What a queue's worker serves. */
@@ -62,8 +66,8 @@ export const STUCK_AFTER = 10;
 
 /** The options with their defaults filled in. */
 export type ResolvedWorkerOptions = {
-  readonly [Name in Exclude<keyof WorkerOptions, 'buildId' | 'onFatal'>]-?: NonNullable<WorkerOptions[Name]>;
-} & Pick<WorkerOptions, 'buildId' | 'onFatal'>;
+  readonly [Name in Exclude<keyof WorkerOptions, "buildId" | "onFatal">]-?: NonNullable<WorkerOptions[Name]>;
+} & Pick<WorkerOptions, "buildId" | "onFatal">;
 
 export function resolveWorkerOptions(options: WorkerOptions): ResolvedWorkerOptions {
   return {
@@ -82,11 +86,11 @@ export function resolveWorkerOptions(options: WorkerOptions): ResolvedWorkerOpti
     pruneMs: options.pruneMs ?? 60_000,
     log: options.log ?? logToStderr,
     onFatal: options.onFatal,
-    heartbeat: options.heartbeat ?? 'thread',
+    heartbeat: options.heartbeat ?? "thread",
   };
 }
 
 function logToStderr(level: string, message: string, facts: Readonly<Record<string, unknown>> = {}): void {
-  if (level === 'debug' || level === 'info') return;
+  if (level === "debug" || level === "info") return;
   process.stderr.write(`${JSON.stringify({ level, message, ...facts })}\n`);
 }

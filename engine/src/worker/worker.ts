@@ -5,35 +5,35 @@
  * Promises that polling alone keeps every run going (notifications are only haste), that an idle worker asks less than one
  * query a second, and that `shutdown` hands everything over.
  */
-import os from 'node:os';
-import { performance } from 'node:perf_hooks';
-import { setTimeout as delay } from 'node:timers/promises';
+import os from "node:os";
+import { performance } from "node:perf_hooks";
+import { setTimeout as delay } from "node:timers/promises";
 
-import { startHeartbeat } from '../guards/heartbeat/heartbeat.ts';
-import type { Heartbeat } from '../guards/heartbeat/heartbeat.ts';
-import type { Invoke } from '../replay/run-machine.ts';
-import { listenSource } from '../store/connection-source.ts';
-import { channelName, quoteIdentifier } from '../store/identifiers.ts';
-import { Listener } from '../store/listener.ts';
-import { newId } from '../store/new-id.ts';
-import { Notifier } from '../store/notifier.ts';
-import { outside } from '../store/outside.ts';
-import { provision } from '../store/provision.ts';
-import { Session } from '../store/session.ts';
-import { classifySqlError } from '../store/sql-errors.ts';
-import { workerQueries } from '../store/worker-queries.ts';
-import type { WorkerQueries } from '../store/worker-queries.ts';
-import { activityRegistry } from './activity-registry.ts';
-import type { LoopMarks } from './activity-executor.ts';
-import { Incarnation } from './incarnation.ts';
-import { currentOwner, guardProcess } from './process-guards.ts';
-import { SUSPECT_AFTER, resolveWorkerOptions } from './worker-options.ts';
-import type { QueueService, ResolvedWorkerOptions, WorkerOptions } from './worker-options.ts';
+import { startHeartbeat } from "../guards/heartbeat/heartbeat.ts";
+import type { Heartbeat } from "../guards/heartbeat/heartbeat.ts";
+import type { Invoke } from "../replay/run-machine.ts";
+import { listenSource } from "../store/connection-source.ts";
+import { channelName, quoteIdentifier } from "../store/identifiers.ts";
+import { Listener } from "../store/listener.ts";
+import { newId } from "../store/new-id.ts";
+import { Notifier } from "../store/notifier.ts";
+import { outside } from "../store/outside.ts";
+import { provision } from "../store/provision.ts";
+import { Session } from "../store/session.ts";
+import { classifySqlError } from "../store/sql-errors.ts";
+import { workerQueries } from "../store/worker-queries.ts";
+import type { WorkerQueries } from "../store/worker-queries.ts";
+import { activityRegistry } from "./activity-registry.ts";
+import type { LoopMarks } from "./activity-executor.ts";
+import { Incarnation } from "./incarnation.ts";
+import { currentOwner, guardProcess } from "./process-guards.ts";
+import { SUSPECT_AFTER, resolveWorkerOptions } from "./worker-options.ts";
+import type { QueueService, ResolvedWorkerOptions, WorkerOptions } from "./worker-options.ts";
 
 /** What a worker is doing, for health checks and metrics. */
 export interface WorkerStatus {
   readonly workerId: string;
-  readonly state: 'running' | 'draining' | 'stopped';
+  readonly state: "running" | "draining" | "stopped";
   readonly ownedRuns: number;
   readonly busyRuns: number;
   readonly runningActivities: number;
@@ -59,13 +59,13 @@ export class EngineWorker {
   readonly #unsubscribe: () => void;
   #incarnation: Incarnation;
   #heartbeat: Heartbeat | undefined;
-  #state: WorkerStatus['state'] = 'running';
+  #state: WorkerStatus["state"] = "running";
   #offsetMs = 0;
   #heardMs: number = performance.now();
   #announcing: Promise<void> = Promise.resolve();
   #rebirth: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
-  #warnedNames = '';
+  #warnedNames = "";
 
   /**
    * Provisions the schema where needed, registers and begins to serve.
@@ -89,14 +89,17 @@ export class EngineWorker {
   private constructor(options: ResolvedWorkerOptions) {
     this.#options = options;
     this.#queries = workerQueries(options.schema);
-    this.#control = new Session({ source: options.source, purpose: 'control' });
+    this.#control = new Session({ source: options.source, purpose: "control" });
     this.#notifier = new Notifier({ source: options.source });
     const listening = listenSource(options.source);
-    this.#listener = listening === undefined ? undefined : new Listener({
-      source: listening,
-      onNotification: (channel, payload) => this.#notified(channel, payload),
-      onReconnect: () => this.#lookAtEverything(),
-    });
+    this.#listener =
+      listening === undefined
+        ? undefined
+        : new Listener({
+            source: listening,
+            onNotification: (channel, payload) => this.#notified(channel, payload),
+            onReconnect: () => this.#lookAtEverything(),
+          });
     this.#incarnation = this.#newIncarnation();
     this.#unsubscribe = activityRegistry.onChange(() => this.#announceSoon());
   }
@@ -117,10 +120,13 @@ export class EngineWorker {
     const known = this.#services.get(taskQueue)?.workflows ?? new Map<string, Invoke>();
     this.#services.set(taskQueue, { taskQueue, workflows: new Map([...known, ...workflows]) });
     await outside(async () => {
-      await this.#listener?.listen(this.#channel('queue', taskQueue));
+      await this.#listener?.listen(this.#channel("queue", taskQueue));
       await this.#announce();
       // Runs that were parked because their code did not match get a try with the code that registers now.
-      await this.#control.query({ ...this.#queries.resumeRuns, values: [taskQueue, [...workflows.keys()], []] });
+      await this.#control.query({
+        ...this.#queries.resumeRuns,
+        values: [taskQueue, [...workflows.keys()], []],
+      });
       this.#incarnation.pump(taskQueue, true);
     });
   }
@@ -136,7 +142,7 @@ export class EngineWorker {
 
   /** Stops at once, as a crash would: nothing is handed over, nothing written. For tests. */
   crash(): void {
-    this.#state = 'stopped';
+    this.#state = "stopped";
     this.#clearTimers();
     this.#incarnation.abandon();
     this.#control.destroy();
@@ -185,8 +191,8 @@ export class EngineWorker {
   async #register(): Promise<void> {
     const { workerId } = this.#incarnation;
     await this.#announce();
-    await this.#listener?.listen(this.#channel('worker', workerId));
-    if (this.#options.heartbeat === 'none') {
+    await this.#listener?.listen(this.#channel("worker", workerId));
+    if (this.#options.heartbeat === "none") {
       this.#every(this.#options.beatMs, () => this.#beat());
       return;
     }
@@ -204,8 +210,8 @@ export class EngineWorker {
         if (!alive) this.#foundDead(workerId);
       },
       whose: () => currentOwner(),
-      onMiss: (miss) => this.#options.log('debug', 'a heartbeat was missed', { ...miss }),
-      onBlocked: (blocked) => this.#options.log('warn', 'the main loop is blocked', { ...blocked }),
+      onMiss: (miss) => this.#options.log("debug", "a heartbeat was missed", { ...miss }),
+      onBlocked: (blocked) => this.#options.log("warn", "the main loop is blocked", { ...blocked }),
       onFailure: (error) => this.#fail(error),
     });
   }
@@ -214,7 +220,7 @@ export class EngineWorker {
     const { workerId } = this.#incarnation;
     const schema = quoteIdentifier(this.#options.schema);
     const { rows } = await this.#control.query<{ alive: boolean; database_ms: number }>({
-      name: 'memflow_beat',
+      name: "memflow_beat",
       text: `select * from ${schema}.beat_worker($1, $2)`,
       values: [workerId, Math.round(performance.now())],
     });
@@ -225,8 +231,9 @@ export class EngineWorker {
   }
 
   #foundDead(workerId: string): void {
-    if (this.#state !== 'running' || workerId !== this.#incarnation.workerId || this.#rebirth !== undefined) return;
-    this.#options.log('warn', 'this worker was declared dead and begins anew', { workerId });
+    if (this.#state !== "running" || workerId !== this.#incarnation.workerId || this.#rebirth !== undefined)
+      return;
+    this.#options.log("warn", "this worker was declared dead and begins anew", { workerId });
     this.#incarnation.abandon();
     void this.#heartbeat?.stop();
     this.#heartbeat = undefined;
@@ -237,15 +244,15 @@ export class EngineWorker {
 
   async #beginAnew(oldWorkerId: string): Promise<void> {
     this.#incarnation = this.#newIncarnation();
-    await this.#listener?.unlisten(this.#channel('worker', oldWorkerId));
-    while (this.#state === 'running') {
+    await this.#listener?.unlisten(this.#channel("worker", oldWorkerId));
+    while (this.#state === "running") {
       try {
         await this.#register();
         this.#lookAtEverything();
         return;
       } catch (error) {
-        if (classifySqlError(error) !== 'transient') this.#fail(error);
-        else this.#options.log('warn', 'beginning anew failed and is tried again', { error: String(error) });
+        if (classifySqlError(error) !== "transient") this.#fail(error);
+        else this.#options.log("warn", "beginning anew failed and is tried again", { error: String(error) });
         await delay(BEGIN_AGAIN_MS);
       }
     }
@@ -261,7 +268,10 @@ export class EngineWorker {
     const { rows } = await this.#control.query<{ database_ms: number }>({
       ...this.#queries.registerWorker,
       values: [
-        this.#incarnation.workerId, JSON.stringify({ processId: process.pid, queues }), this.#options.buildId ?? null, os.hostname(),
+        this.#incarnation.workerId,
+        JSON.stringify({ processId: process.pid, queues }),
+        this.#options.buildId ?? null,
+        os.hostname(),
         this.#options.deadAfterMs,
       ],
     });
@@ -270,31 +280,35 @@ export class EngineWorker {
 
   /** Activities may become known while workflows run; they are announced soon, not each by itself. */
   #announceSoon(): void {
-    if (this.#state !== 'running') return;
+    if (this.#state !== "running") return;
     outside(() => {
-      this.#announcing = this.#announcing.then(async () => {
-        if (this.#state !== 'running') return;
-        await this.#quietly('announcing activities', this.#announce());
-        await this.#poll();
-      });
+      this.#announcing = this.#announceAfter(this.#announcing);
     });
   }
 
+  async #announceAfter(previous: Promise<void>): Promise<void> {
+    await previous;
+    if (this.#state !== "running") return;
+    await this.#quietly("announcing activities", this.#announce());
+    await this.#poll();
+  }
+
   #notified(channel: string, payload: string): void {
-    if (this.#state !== 'running') return;
-    if (channel === this.#channel('worker', this.#incarnation.workerId)) {
-      this.#incarnation.wake(payload.split(','));
+    if (this.#state !== "running") return;
+    if (channel === this.#channel("worker", this.#incarnation.workerId)) {
+      this.#incarnation.wake(payload.split(","));
       return;
     }
     for (const taskQueue of this.#services.keys()) {
-      if (channel === this.#channel('queue', taskQueue)) this.#incarnation.pump(taskQueue, payload.includes('activities'));
+      if (channel === this.#channel("queue", taskQueue))
+        this.#incarnation.pump(taskQueue, payload.includes("activities"));
     }
   }
 
   #lookAtEverything(): void {
-    if (this.#state !== 'running') return;
+    if (this.#state !== "running") return;
     for (const taskQueue of this.#services.keys()) this.#incarnation.pump(taskQueue, true);
-    void this.#quietly('sweeping', this.#incarnation.sweep());
+    void this.#quietly("sweeping", this.#incarnation.sweep());
   }
 
   async #poll(): Promise<void> {
@@ -314,12 +328,18 @@ export class EngineWorker {
 
   async #releaseDead(): Promise<void> {
     for (;;) {
-      const { rows } = await this.#control.query<{ task_queue: string; owner: string | null; run_id: string | null; released: number }>({
+      const { rows } = await this.#control.query<{
+        task_queue: string;
+        owner: string | null;
+        run_id: string | null;
+        released: number;
+      }>({
         ...this.#queries.releaseDead,
         values: [RELEASE_MAX],
       });
       for (const row of rows) {
-        if (row.owner !== null && row.run_id !== null) this.#notifier.notify(this.#channel('worker', row.owner), row.run_id);
+        if (row.owner !== null && row.run_id !== null)
+          this.#notifier.notify(this.#channel("worker", row.owner), row.run_id);
         else this.#tellQueue(row.task_queue);
       }
       if (rows.reduce((sum, row) => sum + row.released, 0) < RELEASE_MAX) return;
@@ -335,28 +355,34 @@ export class EngineWorker {
       });
       stranded.push(...rows.map(({ kind, name }) => `${kind} "${name}" on queue "${taskQueue}"`));
     }
-    const text = stranded.join(', ');
-    if (text !== '' && text !== this.#warnedNames) {
-      this.#options.log('warn', `work waits for ${text}, which no worker that is alive has; register it or correct the name`);
+    const text = stranded.join(", ");
+    if (text !== "" && text !== this.#warnedNames) {
+      this.#options.log(
+        "warn",
+        `work waits for ${text}, which no worker that is alive has; register it or correct the name`,
+      );
     }
     this.#warnedNames = text;
   }
 
   async #prune(): Promise<void> {
     for (;;) {
-      const { rows } = await this.#control.query<{ more: boolean }>({ ...this.#queries.prune, values: [PRUNE_MAX] });
-      if (rows[0]?.more !== true || this.#state !== 'running') return;
+      const { rows } = await this.#control.query<{ more: boolean }>({
+        ...this.#queries.prune,
+        values: [PRUNE_MAX],
+      });
+      if (rows[0]?.more !== true || this.#state !== "running") return;
     }
   }
 
   async #shutDown(graceMs: number): Promise<void> {
-    this.#state = 'draining';
+    this.#state = "draining";
     this.#clearTimers();
     this.#unsubscribe();
     await this.#rebirth;
     await this.#incarnation.drain(graceMs);
-    await this.#quietly('handing over', this.#handOver());
-    this.#state = 'stopped';
+    await this.#quietly("handing over", this.#handOver());
+    this.#state = "stopped";
     await this.#heartbeat?.stop();
     await Promise.all([this.#incarnation.close(), this.#listener?.close(), this.#notifier.close()]);
     await this.#control.close();
@@ -377,20 +403,20 @@ export class EngineWorker {
   }
 
   #fail(error: unknown): void {
-    if (this.#state !== 'running') return;
-    this.#options.log('error', 'the worker stops: it can no longer write', { error: String(error) });
+    if (this.#state !== "running") return;
+    this.#options.log("error", "the worker stops: it can no longer write", { error: String(error) });
     this.crash();
     this.#options.onFatal?.(error);
   }
 
-  #channel(kind: 'queue' | 'worker', name: string): string {
+  #channel(kind: "queue" | "worker", name: string): string {
     return channelName(this.#options.schema, kind, name);
   }
 
   #tellQueue(taskQueue: string): void {
-    const channel = this.#channel('queue', taskQueue);
-    this.#notifier.notify(channel, 'runs');
-    this.#notifier.notify(channel, 'activities');
+    const channel = this.#channel("queue", taskQueue);
+    this.#notifier.notify(channel, "runs");
+    this.#notifier.notify(channel, "activities");
   }
 
   #clearTimers(): void {
@@ -401,11 +427,14 @@ export class EngineWorker {
   /** Repeats `work` with jitter, one at a time; a failure is logged and the next round tries again. */
   #every(periodMs: number, work: () => Promise<void>): void {
     const arm = (): void => {
-      if (this.#state !== 'running') return;
-      const timer = setTimeout(() => {
-        this.#timers.delete(timer);
-        void this.#quietly('a periodic task', work()).finally(arm);
-      }, periodMs * (0.8 + 0.4 * Math.random()));
+      if (this.#state !== "running") return;
+      const timer = setTimeout(
+        () => {
+          this.#timers.delete(timer);
+          void this.#quietly("a periodic task", work()).finally(arm);
+        },
+        periodMs * (0.8 + 0.4 * Math.random()),
+      );
       timer.unref();
       this.#timers.add(timer);
     };
@@ -416,7 +445,8 @@ export class EngineWorker {
     try {
       await work;
     } catch (error) {
-      if (this.#state === 'running') this.#options.log('warn', `${what} failed and is tried again`, { error: String(error) });
+      if (this.#state === "running")
+        this.#options.log("warn", `${what} failed and is tried again`, { error: String(error) });
     }
   }
 }

@@ -1,11 +1,11 @@
 /**
  * Children and hooks: other runs that this run starts.
  */
-import { CrossStoreError, MemFlowError, OptionError } from '@memflow/engine';
-import type { RunContext } from '@memflow/engine';
-import { checkName, checkStart } from '../options.ts';
-import type { WorkflowOptions } from '../options.ts';
-import { runOf } from './in-run.ts';
+import { CrossStoreError, MemFlowError, OptionError } from "@memflow/engine";
+import type { RunContext } from "@memflow/engine";
+import { checkName, checkStart } from "../options.ts";
+import type { WorkflowOptions } from "../options.ts";
+import { runOf } from "./in-run.ts";
 
 /** How a hook is started: a function that runs inside this run's memory. */
 export interface HookOptions extends WorkflowOptions {
@@ -32,10 +32,14 @@ export interface ExecHookOptions extends HookOptions {
  * });
  */
 export function execChild<Result>(options: WorkflowOptions): Promise<Result> {
-  const context = runOf('execChild');
-  const start = toStart(context, 'child', options);
+  const context = runOf("execChild");
+  const start = toStart(context, "child", options);
   const failureIsResult = options.config?.throwOnError === false;
-  return context.issue({ kind: 'child', name: start.workflowName, failureIsResult }, (position) => ({ ...start, position, awaited: true }));
+  return context.issue({ kind: "child", name: start.workflowName, failureIsResult }, (position) => ({
+    ...start,
+    position,
+    awaited: true,
+  }));
 }
 
 /**
@@ -45,10 +49,10 @@ export function execChild<Result>(options: WorkflowOptions): Promise<Result> {
  * @throws {DuplicateJobError} When an open run has the given workflow id.
  */
 export function startChild(options: WorkflowOptions): Promise<string> {
-  const context = runOf('startChild');
-  const start = toStart(context, 'child', options);
+  const context = runOf("startChild");
+  const start = toStart(context, "child", options);
   return context.issue(
-    { kind: 'child', name: start.workflowName, detached: true, startedId: start.workflowId },
+    { kind: "child", name: start.workflowName, detached: true, startedId: start.workflowId },
     (position) => ({ ...start, position, awaited: false }),
   );
 }
@@ -60,11 +64,11 @@ export function startChild(options: WorkflowOptions): Promise<string> {
  * @throws {MemFlowError} `HOOK_LOOP`, when it would start its own function because neither queue nor entity is given.
  */
 export async function hook(options: HookOptions): Promise<string> {
-  const context = runOf('hook');
+  const context = runOf("hook");
   refuseLoop(context, options);
-  const start = toStart(context, 'hook', options);
+  const start = toStart(context, "hook", options);
   return await context.issue<string>(
-    { kind: 'hook', name: start.workflowName, detached: true, startedId: start.workflowId },
+    { kind: "hook", name: start.workflowName, detached: true, startedId: start.workflowId },
     (position) => ({ ...start, position, awaited: false }),
   );
 }
@@ -83,35 +87,53 @@ export async function hook(options: HookOptions): Promise<string> {
  * });
  */
 export async function execHook<Result>(options: ExecHookOptions): Promise<Result> {
-  const context = runOf('execHook');
+  const context = runOf("execHook");
   refuseLoop(context, options);
-  const signalId = options.signalId === undefined ? `hook-${context.uuid()}` : checkName('signalId', options.signalId);
+  const signalId =
+    options.signalId === undefined ? `hook-${context.uuid()}` : checkName("signalId", options.signalId);
   const args = [...(options.args ?? []), { signal: signalId, $memflow: true }];
-  const start = toStart(context, 'hook', options, args);
-  return await context.issue<Result>({ kind: 'hook', name: start.workflowName, signalId }, (position) => {
+  const start = toStart(context, "hook", options, args);
+  return await context.issue<Result>({ kind: "hook", name: start.workflowName, signalId }, (position) => {
     context.signals.expectHook(signalId, { position, hookRunId: start.runId });
-    context.command({ kind: 'wait', position, signalId });
+    context.command({ kind: "wait", position, signalId });
     return { ...start, position, awaited: true };
   });
 }
 
-function toStart(context: RunContext, kind: 'child' | 'hook', options: WorkflowOptions, args?: readonly unknown[]) {
+function toStart(
+  context: RunContext,
+  kind: "child" | "hook",
+  options: WorkflowOptions,
+  args?: readonly unknown[],
+) {
   const { namespace, taskQueue } = context.facts;
   if (options.namespace !== undefined && options.namespace !== namespace) {
-    throw new CrossStoreError({ field: 'namespace', store: namespace, otherStore: options.namespace });
+    throw new CrossStoreError({ field: "namespace", store: namespace, otherStore: options.namespace });
   }
-  if (kind === 'hook' && options.workflowId !== undefined && options.workflowId !== context.facts.workflowId) {
-    throw new OptionError({ field: 'workflowId', value: options.workflowId, remedy: 'leave it out: a hook runs inside its own run' });
+  if (
+    kind === "hook" &&
+    options.workflowId !== undefined &&
+    options.workflowId !== context.facts.workflowId
+  ) {
+    throw new OptionError({
+      field: "workflowId",
+      value: options.workflowId,
+      remedy: "leave it out: a hook runs inside its own run",
+    });
   }
   const checked = checkStart(options, { taskQueue, args });
   const runId = context.uuid();
-  const workflowId = kind === 'child' && options.workflowId !== undefined
-    ? checkName('workflowId', options.workflowId)
-    : `${context.facts.workflowId}-${checked.workflowName}-${runId}`;
+  const workflowId =
+    kind === "child" && options.workflowId !== undefined
+      ? checkName("workflowId", options.workflowId)
+      : `${context.facts.workflowId}-${checked.workflowName}-${runId}`;
   return {
     kind,
     runId,
-    workflowId: checkName('workflowId', workflowId.length > 400 ? `${checked.workflowName}-${runId}` : workflowId),
+    workflowId: checkName(
+      "workflowId",
+      workflowId.length > 400 ? `${checked.workflowName}-${runId}` : workflowId,
+    ),
     workflowName: checked.workflowName,
     taskQueue: checked.taskQueue,
     args: checked.input,
@@ -125,7 +147,7 @@ function refuseLoop(context: RunContext, options: HookOptions): void {
   if (options.workflowName !== undefined && options.workflowName !== context.facts.workflowName) return;
   throw new MemFlowError(
     `potential infinite loop: a hook of "${context.facts.workflowName}" would start "${context.facts.workflowName}" again; ` +
-      'give the taskQueue, or the workflowName of another function',
-    { name: 'HookLoopError', code: 'HOOK_LOOP' },
+      "give the taskQueue, or the workflowName of another function",
+    { name: "HookLoopError", code: "HOOK_LOOP" },
   );
 }

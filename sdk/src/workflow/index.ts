@@ -1,20 +1,21 @@
 /**
  * What workflow and hook functions call: `MemFlow.workflow`.
  */
-import { didInterrupt } from '@memflow/engine';
-import { execChild, execHook, hook, startChild } from './children.ts';
-import { Entity, entity } from './entity.ts';
-import { random, workflowInfo } from './info.ts';
-import { proxyActivities } from './proxy-activities.ts';
-import { signal, waitFor } from './signals.ts';
-import { sleepFor } from './sleep.ts';
+import { didInterrupt } from "@memflow/engine";
+import { execChild, execHook, hook, startChild } from "./children.ts";
+import { Entity, entity } from "./entity.ts";
+import { random, workflowInfo } from "./info.ts";
+import { proxyActivities } from "./proxy-activities.ts";
+import { signal, waitFor } from "./signals.ts";
+import { sleepFor } from "./sleep.ts";
 
 export { Entity };
-export type { ExecHookOptions, HookOptions } from './children.ts';
-export type { WorkflowInfo } from './info.ts';
-export type { ActivityConfig, ProxyType } from './proxy-activities.ts';
+export type { ExecHookOptions, HookOptions } from "./children.ts";
+export type { WorkflowInfo } from "./info.ts";
+export type { ActivityConfig, ProxyType } from "./proxy-activities.ts";
 
 /** The durable calls. Each is recorded once; on replay it is answered from history. */
+// oxlint-disable-next-line typescript/no-extraneous-class -- users know this name as a class with static members
 export class WorkflowService {
   static readonly proxyActivities: typeof proxyActivities = proxyActivities;
   static readonly sleepFor: typeof sleepFor = sleepFor;

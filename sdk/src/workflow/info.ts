@@ -1,7 +1,7 @@
 /**
  * What a workflow can ask about its own run.
  */
-import { runOf } from './in-run.ts';
+import { runOf } from "./in-run.ts";
 
 /** A run as its code sees it. */
 export interface WorkflowInfo {
@@ -26,7 +26,7 @@ export interface WorkflowInfo {
 
 /** The run's facts; the same on every replay. */
 export function workflowInfo(): WorkflowInfo {
-  const { facts, attempt } = runOf('workflowInfo');
+  const { facts, attempt } = runOf("workflowInfo");
   return {
     runId: facts.runId,
     workflowId: facts.workflowId,
@@ -45,5 +45,5 @@ export function workflowInfo(): WorkflowInfo {
 
 /** A random number in [0, 1), the same on every replay, different in every run. */
 export function random(): number {
-  return runOf('random').random();
+  return runOf("random").random();
 }

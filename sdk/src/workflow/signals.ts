@@ -1,9 +1,9 @@
 /**
  * Signals inside a workflow: waiting for them and sending them.
  */
-import { decodePayload, encodePayload } from '@memflow/engine';
-import { checkName } from '../options.ts';
-import { runOf } from './in-run.ts';
+import { decodePayload, encodePayload } from "@memflow/engine";
+import { checkName } from "../options.ts";
+import { runOf } from "./in-run.ts";
 
 /**
  * Waits for the next signal of an id: signals that came before are kept for it, in their order.
@@ -15,13 +15,13 @@ import { runOf } from './in-run.ts';
  * const approval = await MemFlow.workflow.waitFor<{ by: string }>('approved');
  */
 export async function waitFor<Payload>(signalId: string): Promise<Payload> {
-  const context = runOf('waitFor');
-  const id = checkName('signalId', signalId);
+  const context = runOf("waitFor");
+  const id = checkName("signalId", signalId);
   const position = context.takePosition(`waitFor "${id}"`);
   const kept = context.signals.take(id, position);
   if (kept !== undefined) return decodePayload(kept.data) as Payload;
-  context.command({ kind: 'wait', position, signalId: id });
-  return await context.expect<Payload>(position, { kind: 'wait', name: id });
+  context.command({ kind: "wait", position, signalId: id });
+  return await context.expect<Payload>(position, { kind: "wait", name: id });
 }
 
 /**
@@ -39,10 +39,16 @@ export async function waitFor<Payload>(signalId: string): Promise<Payload> {
  * @see docs/replay.md#where-a-signal-goes
  */
 export async function signal(signalId: string, data?: unknown): Promise<string> {
-  const context = runOf('signal');
-  const id = checkName('signalId', signalId);
+  const context = runOf("signal");
+  const id = checkName("signalId", signalId);
   const payload = encodePayload(data, { field: `data of signal "${id}"` });
   const toRunId = context.facts.hook ? context.facts.parentRunId : null;
-  await context.issue({ kind: 'signal', name: id }, (position) => ({ kind: 'signal', position, signalId: id, payload, toRunId }));
+  await context.issue({ kind: "signal", name: id }, (position) => ({
+    kind: "signal",
+    position,
+    signalId: id,
+    payload,
+    toRunId,
+  }));
   return id;
 }

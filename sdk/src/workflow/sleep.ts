@@ -1,8 +1,8 @@
 /**
  * Durable sleep.
  */
-import { parseDurationMs } from '@memflow/engine';
-import { runOf } from './in-run.ts';
+import { parseDurationMs } from "@memflow/engine";
+import { runOf } from "./in-run.ts";
 
 /**
  * Sleeps in the run's time: across crashes, deploys and days; on replay it has passed already.
@@ -15,9 +15,9 @@ import { runOf } from './in-run.ts';
  * await MemFlow.workflow.sleepFor('100 milliseconds');
  */
 export async function sleepFor(duration: string | number): Promise<number> {
-  const context = runOf('sleepFor');
-  const milliseconds = parseDurationMs(duration, 'duration');
+  const context = runOf("sleepFor");
+  const milliseconds = parseDurationMs(duration, "duration");
   const dueMs = context.nowMs() + milliseconds;
-  await context.issue({ kind: 'timer', name: null }, (position) => ({ kind: 'timer', position, dueMs }));
+  await context.issue({ kind: "timer", name: null }, (position) => ({ kind: "timer", position, dueMs }));
   return milliseconds / 1000;
 }
