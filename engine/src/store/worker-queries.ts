@@ -70,20 +70,22 @@ const TEXTS = {
     join :schema.runs r on r.run_id = mine.run_id
     where r.owner is distinct from $3 or r.epoch <> mine.epoch`,
   strandedNames: `
-    select distinct r.workflow_name as name, 'workflow' as kind
-    from :schema.ready_runs r
-    where r.task_queue = $1 and r.workflow_name <> all ($2)
-    union
-    select distinct a.name, 'activity'
-    from :schema.ready_activities a
-    where a.task_queue = $1 and a.name <> all ($3)
+    with served (kind, name) as (
+      select part.kind, item.name
+      from :schema.workers w
+      cross join lateral json_array_elements(w.serves -> 'queues') q
+      cross join (values ('workflow', 'workflows'), ('activity', 'activities')) as part (kind, member)
+      cross join lateral json_array_elements_text(q -> part.member) as item (name)
+      where w.dead_at is null and q ->> 'taskQueue' = $1
+    ), waiting (kind, name) as (
+      select 'workflow', r.workflow_name from :schema.ready_runs r where r.task_queue = $1
+      union
+      select 'activity', a.name from :schema.ready_activities a where a.task_queue = $1
+    )
+    select kind, name from waiting
+    except
+    select kind, name from served
     limit 20`,
-  knownElsewhere: `
-    select distinct item.name
-    from :schema.workers w,
-      lateral json_array_elements(w.serves -> 'queues') q,
-      lateral json_array_elements_text(q -> 'activities') as item (name)
-    where w.dead_at is null and q ->> 'taskQueue' = $1`,
 } as const;
 
 /** Builds the statements for a schema. */

@@ -348,10 +348,10 @@ export class EngineWorker {
 
   async #warnOfStranded(): Promise<void> {
     const stranded: string[] = [];
-    for (const { taskQueue, workflows } of this.#services.values()) {
+    for (const taskQueue of this.#services.keys()) {
       const { rows } = await this.#control.query<{ name: string; kind: string }>({
         ...this.#queries.strandedNames,
-        values: [taskQueue, [...workflows.keys()], activityRegistry.names(taskQueue)],
+        values: [taskQueue],
       });
       stranded.push(...rows.map(({ kind, name }) => `${kind} "${name}" on queue "${taskQueue}"`));
     }
