@@ -81,8 +81,9 @@ export function checkName(field: string, value: unknown): string {
   if (typeof value !== "string" || value === "") {
     throw new OptionError({ field, value, remedy: `give the ${field} as a text that is not empty` });
   }
-  if (value.includes("\0") || Buffer.byteLength(value) > NAME_BYTES_MAX) {
-    throw new OptionError({ field, value, remedy: `use at most ${NAME_BYTES_MAX} bytes and no \\u0000` });
+  if (value.includes("\0") || !value.isWellFormed() || Buffer.byteLength(value) > NAME_BYTES_MAX) {
+    const remedy = `use at most ${NAME_BYTES_MAX} bytes, whole characters and no \\u0000`;
+    throw new OptionError({ field, value, remedy });
   }
   return value;
 }

@@ -19,6 +19,7 @@ import type { ConnectionSource } from "../store/connection-source.ts";
 import { channelName } from "../store/identifiers.ts";
 import { withPayload } from "../store/json-member.ts";
 import { Listener } from "../store/listener.ts";
+import { decodePayload } from "../core/payload.ts";
 import { newId } from "../store/new-id.ts";
 import { Notifier } from "../store/notifier.ts";
 import { outside } from "../store/outside.ts";
@@ -324,7 +325,7 @@ export class StoreClient {
       position: row.position,
       name: row.name,
       at: new Date(row.at_ms),
-      payload: row.payload === null ? undefined : (JSON.parse(row.payload) as unknown),
+      payload: decodePayload(row.payload),
       entityNo: row.entity_no === null ? null : Number(row.entity_no),
     }));
   }

@@ -50,7 +50,7 @@ export function encodePayload(value: unknown, options: PayloadOptions): string |
   if (text === undefined) return null;
   assertSize(text, limits);
   assertNoNul(text, limits.field);
-  return text;
+  return MAY_HOLD_HALF_A_CHARACTER.test(text) || text.startsWith(ENVELOPE) ? putInEnvelope(text) : text;
 }
 
 /**
@@ -73,7 +73,8 @@ export function encodeArguments(args: readonly unknown[], options: PayloadOption
 export function decodePayload(text: string | null): unknown {
   if (text === null) return undefined;
   try {
-    return JSON.parse(text) as unknown;
+    const value = JSON.parse(text) as unknown;
+    return text.startsWith(ENVELOPE) ? (JSON.parse(takeFromEnvelope(value)) as unknown) : value;
   } catch (cause) {
     throw new PayloadError("PAYLOAD_UNREADABLE", {
       field: "payload",
@@ -82,6 +83,22 @@ export function decodePayload(text: string | null): unknown {
       cause,
     });
   }
+}
+
+/**
+ * Half a character (a text cut in the middle of a surrogate pair) is JSON, and Postgres keeps it, but refuses to look for
+ * anything in an object that holds it. Such a text is kept as one string inside an object of its own; so is a text that
+ * would be taken for one.
+ */
+const MAY_HOLD_HALF_A_CHARACTER = /\\ud[89a-f]/;
+const ENVELOPE = '{"$memflow.json":';
+
+function putInEnvelope(text: string): string {
+  return `${ENVELOPE}${JSON.stringify(text)}}`;
+}
+
+function takeFromEnvelope(value: unknown): string {
+  return (value as { readonly "$memflow.json": string })["$memflow.json"];
 }
 
 type Limits = Required<PayloadOptions>;

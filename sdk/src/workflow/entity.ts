@@ -1,7 +1,7 @@
 /**
  * The entity: a run's durable JSON memory, shared by the run and its hooks.
  */
-import { checkChange, encodePayload } from "@memflow/engine";
+import { checkChange, decodePayload, encodePayload } from "@memflow/engine";
 import type { EntityChange, Json, RunContext } from "@memflow/engine";
 import { runOf } from "./in-run.ts";
 
@@ -102,5 +102,5 @@ export async function entity(): Promise<Entity> {
 
 function toJson(value: unknown, operation: string): Json {
   const text = encodePayload(value, { field: `value of entity.${operation}` });
-  return text === null ? null : (JSON.parse(text) as Json);
+  return text === null ? null : (decodePayload(text) as Json);
 }

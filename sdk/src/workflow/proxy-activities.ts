@@ -5,7 +5,7 @@ import {
   ActivityNotFoundError,
   OptionError,
   activityRegistry,
-  encodePayload,
+  encodeArguments,
   normalizeRetryPolicy,
 } from "@memflow/engine";
 import type { ActivityFunction, RetryPolicyOptions } from "@memflow/engine";
