@@ -19,6 +19,8 @@ export interface BenchServer {
   query<Row extends pg.QueryResultRow>(text: string, values?: readonly unknown[]): Promise<Row[]>;
   /** Begins a workload with an empty log, where the role may. */
   checkpoint(): Promise<void>;
+  /** Runs `work` without autovacuum beside it, where the server is our own. */
+  withoutAutovacuum<Result>(work: () => Promise<Result>): Promise<Result>;
   createDatabase(): Promise<BenchDatabase>;
   /** May be called more than once. */
   close(): Promise<void>;
@@ -86,6 +88,15 @@ async function connectServer(
     checkpoint: async () => {
       await client.query("checkpoint").catch(allowRefusal);
     },
+    withoutAutovacuum: async (work) => {
+      if (postmasterPid === undefined) return await work();
+      try {
+        await configure(client, "alter system set autovacuum = off");
+        return await work();
+      } finally {
+        await configure(client, "alter system reset autovacuum");
+      }
+    },
     createDatabase: async () => {
       const name = `memflow_bench_${process.pid}_${(number += 1)}`;
       await client.query(`create database ${name}`).catch(explainRefusal);
@@ -93,6 +104,11 @@ async function connectServer(
     },
     close: () => (closing ??= close()),
   };
+}
+
+async function configure(client: pg.Client, text: string): Promise<void> {
+  await client.query(text);
+  await client.query("select pg_reload_conf()");
 }
 
 /** Without a checkpoint the log holds some more page images: WAL figures are a little higher, no rate is. */
