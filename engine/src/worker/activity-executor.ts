@@ -34,8 +34,10 @@ export interface ActivityTask {
   readonly implementation: ActivityFunction;
   /** Called when it begins, after it got its slot. */
   started?(): void;
-  /** Called once, unless the executor was stopped. */
+  /** Called once, unless the executor was stopped or the attempt's signal was aborted before it began. */
   settled(outcome: ActivityOutcome): void;
+  /** Called instead when the executor begins nothing more. */
+  refused?(): void;
 }
 
 export type ActivityOutcome =
@@ -75,6 +77,7 @@ export class ActivityExecutor {
   readonly #waiting: ActivityTask[] = [];
   readonly #running = new Set<ActivityTask>();
   #stopped = false;
+  #closing = false;
   #filling = false;
 
   constructor(options: {
@@ -91,7 +94,9 @@ export class ActivityExecutor {
 
   /** Slots that nobody has and nobody waits for. */
   get free(): number {
-    return this.#stopped ? 0 : Math.max(0, this.#slots - this.#running.size - this.#waiting.length);
+    return this.#stopped || this.#closing
+      ? 0
+      : Math.max(0, this.#slots - this.#running.size - this.#waiting.length);
   }
 
   get runningCount(): number {
@@ -105,7 +110,8 @@ export class ActivityExecutor {
   /** Runs it now, or when a slot is free. */
   submit(task: ActivityTask): void {
     if (this.#stopped) return;
-    if (this.#running.size < this.#slots) this.#run(task);
+    if (this.#closing) task.refused?.();
+    else if (this.#running.size < this.#slots) this.#run(task);
     else this.#waiting.push(task);
   }
 
@@ -114,6 +120,12 @@ export class ActivityExecutor {
     const index = this.#waiting.indexOf(task);
     if (index !== -1) this.#waiting.splice(index, 1);
     return index !== -1;
+  }
+
+  /** Begins nothing more; what runs already may end. */
+  close(): void {
+    this.#closing = true;
+    for (const task of this.#waiting.splice(0)) task.refused?.();
   }
 
   /** Outcomes are no longer told, nothing more begins. */
@@ -174,7 +186,7 @@ export class ActivityExecutor {
     while (this.#running.size < this.#slots) {
       const next = this.#waiting.shift();
       if (next === undefined) break;
-      this.#run(next);
+      if (!next.info.signal.aborted) this.#run(next);
     }
     this.#filling = false;
     if (this.#running.size < this.#slots) this.#onFree();

@@ -69,6 +69,7 @@ export function contributionOf(
     snapshot === undefined
   )
     return undefined;
+  if (release !== undefined) forgetUnbegun(run);
   const { activitiesDone, discarded, cancels } = run;
   const writes = [...run.writes.values()];
   run.writes = new Map();
@@ -140,6 +141,16 @@ function releaseOf(run: OwnedRun, all: boolean): RunContribution["release"] {
   if (!run.releasing || !all || run.end !== undefined) return undefined;
   for (const { state } of run.activities.values()) if (state === "running") return undefined;
   return { ready: run.busy, problem: undefined };
+}
+
+/** A single attempt whose row came first and that has not begun is not lost with its owner: it leaves no row. */
+function forgetUnbegun(run: OwnedRun): void {
+  for (const [position, { state, written, command }] of run.activities) {
+    if (!written || command.policy.maximumAttempts > 1 || (state !== "waiting" && state !== "writing"))
+      continue;
+    run.writes.delete(position);
+    run.activitiesDone.push(position);
+  }
 }
 
 function takePending(

@@ -31,7 +31,7 @@ import { contributionFailure } from "./contribution-failure.ts";
 import { FlushLane } from "./flush-lane.ts";
 import type { FlushReply, Wake } from "./flush-lane.ts";
 import { OwnedRun } from "./owned-run.ts";
-import type { RunContribution } from "./owned-run.ts";
+import type { PendingEvent, RunContribution } from "./owned-run.ts";
 import { RunDriver } from "./run-driver.ts";
 import { RunLoader } from "./run-loader.ts";
 import type { ClaimedRun, InboxMessage, LeasedActivity, LoadedRun } from "./run-loader.ts";
@@ -180,11 +180,12 @@ export class Incarnation {
   /** Hands everything over: parked runs at once, the others when their attempts have ended or the time is over. */
   async drain(graceMs: number): Promise<void> {
     this.#draining = true;
+    this.#executor.close();
     for (const run of this.#runs.values()) {
       run.releasing = true;
       this.#mark(run);
     }
-    const done = this.#settled();
+    const done = Promise.all([this.#settled(), this.#giveBackClaims()]);
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<void>((resolve) => {
       timer = setTimeout(resolve, graceMs);
@@ -217,6 +218,20 @@ export class Incarnation {
     clearTimeout(this.#timer);
     clearInterval(this.#attemptSweep);
     await Promise.all(this.#sessions.map((session) => session.close()));
+  }
+
+  /** Runs whose claim was under way when the drain began were not taken in: others may have them at once. */
+  async #giveBackClaims(): Promise<void> {
+    if (!this.#claimUnderWay) return;
+    try {
+      await this.#claiming;
+      await this.#releaseUnknown();
+      for (const taskQueue of this.#context.services.keys()) this.#announce(taskQueue, "runs");
+    } catch (error) {
+      this.#context.options.log("warn", "giving back a claim failed; the hand-over does it", {
+        error: String(error),
+      });
+    }
   }
 
   /** Settles when nothing is owned and no attempt runs. */
@@ -403,7 +418,7 @@ export class Incarnation {
   }
 
   #own(claim: ClaimedRun, loaded: LoadedRun | undefined): void {
-    if (!this.#alive) return;
+    if (!this.#alive || this.#draining) return;
     const { facts } = claim;
     this.#lose(facts.runId);
     const service = this.#context.services.get(facts.taskQueue);
@@ -491,8 +506,9 @@ export class Incarnation {
     this.#leased.set(`${runId}/${position}`, { runId, position });
     const outcome = (rest: Pick<LeasedOutcome, "kind" | "payload" | "retryMs" | "advance">): void =>
       this.#settler.add({ runId, position, attempt, ...rest });
-    if (implementation === undefined || this.#draining) {
-      outcome({ kind: 0, payload: null, retryMs: 0, advance: 0 });
+    const giveBack = (): void => outcome({ kind: 0, payload: null, retryMs: 0, advance: 0 });
+    if (implementation === undefined) {
+      giveBack();
       return;
     }
     const policy =
@@ -530,6 +546,7 @@ export class Incarnation {
           });
         }
       },
+      refused: giveBack,
     });
   }
 
@@ -584,6 +601,7 @@ export class Incarnation {
     }
     this.#announceNewWork(contribution);
     if (contribution.end !== undefined || contribution.release !== undefined) {
+      if (this.#draining) this.#announce(run.facts.taskQueue, "runs");
       this.#driver.drop(run, "the run has ended");
       this.#runs.delete(run.id);
       return;
@@ -645,15 +663,18 @@ export class Incarnation {
       runId: run.id,
       error: String(error),
     });
+    if (isHistoryAhead(error)) {
+      this.#reclaim(run);
+      return;
+    }
     const failure = encodeFailure(contributionFailure(error));
     const [only] = run.pending;
     if (first.events.length > 1 || (first.events.length === 1 && first.end !== undefined)) {
       run.oneByOne = true;
-    } else if (first.events.length === 1 && only !== undefined && only.draft.position !== null) {
+    } else if (only !== undefined && first.events.length === 1 && canFail(only)) {
       const { position, name } = only.draft;
-      run.pending[0] = {
-        draft: { kind: EVENT_KIND.commandFailed, position, name, payload: JSON.stringify(failure) },
-      };
+      const draft = { kind: EVENT_KIND.commandFailed, position, name, payload: JSON.stringify(failure) };
+      run.pending[0] = { draft, ...(only.messageId === undefined ? {} : { messageId: only.messageId }) };
     } else if (first.end?.status === "completed") {
       run.end = { status: "failed", result: null, failure };
     } else {
@@ -662,6 +683,16 @@ export class Incarnation {
       this.#parked(run, error);
     }
     this.#mark(run);
+  }
+
+  /**
+   * History holds events that this owner does not know: after a crash of Postgres took back its claim, it claimed the run
+   * again while an older flush of its own was still under way. The run is given back and replayed.
+   */
+  #reclaim(run: OwnedRun): void {
+    this.#lose(run.id);
+    this.#claimLost = true;
+    this.#pumpAll(false);
   }
 
   // ---- messages and entity changes
@@ -862,6 +893,16 @@ function patched(
           : event.payload,
     };
   });
+}
+
+/** Whether the command behind an event can be told that it failed; an event that says so already can't. */
+function canFail({ draft }: PendingEvent): boolean {
+  return draft.position !== null && draft.kind !== EVENT_KIND.commandFailed;
+}
+
+/** True when an event of this number stands already. */
+function isHistoryAhead(error: unknown): boolean {
+  return (error as { readonly constraint?: unknown }).constraint === "events_pkey";
 }
 
 function isFresh(claim: ClaimedRun): boolean {

@@ -132,7 +132,8 @@ export class RunDriver {
   /** Makes long attempts known and gives waiting ones to the queue. */
   sweepAttempts(nowMs: number): void {
     for (const [task, { run, activity }] of this.#watched) {
-      if (run.dropped) this.#watched.delete(task);
+      const wanted = !run.dropped && run.activities.get(activity.command.position) === activity;
+      if (!wanted) this.#watched.delete(task);
       else if (activity.state === "waiting" && nowMs - activity.sinceMs >= OVERFLOW_MS)
         this.#overflow(task, run, activity);
       else if (
