@@ -79,3 +79,23 @@ test("an execHook that was settled without its signal takes none any more", () =
   expect(mailbox.deliver("done", outside("x"))).toEqual([]);
   expect(mailbox.take("done", 1)).toMatchObject({ data: "x" });
 });
+
+test("what nobody took goes to the next attempt in order, without the answers of the hooks of this one", () => {
+  const mailbox = new SignalMailbox();
+  mailbox.take("a", 0);
+  mailbox.expectHook("done", { position: 1, hookRunId: "hook-1" });
+  mailbox.deliver("a", outside("taken"));
+  mailbox.deliver("done", from("hook-1", "left over"));
+  mailbox.deliver("a", outside("1"));
+  mailbox.deliver("a", from("hook-2", "stale"));
+  mailbox.deliver("a", from("run-3", "2"));
+  mailbox.take("a", 2);
+  mailbox.take("b", 3);
+  mailbox.keep("b", outside("late"));
+  mailbox.deliver("a", outside("3"));
+  const next = mailbox.untaken(new Set(["hook-1", "hook-2"]));
+  expect(next.take("a", 4)).toMatchObject({ data: "2" });
+  expect(next.take("a", 5)).toMatchObject({ data: "3" });
+  expect(next.take("b", 6)).toMatchObject({ data: "late" });
+  expect(["a", "b", "done"].map((id) => next.take(id, 7))).toEqual([undefined, undefined, undefined]);
+});

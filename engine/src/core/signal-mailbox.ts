@@ -52,6 +52,23 @@ export class SignalMailbox {
     remove(this.#hookWaits, signalId, (wait) => wait.position === position);
   }
 
+  /** Keeps a signal that nobody who waits now shall get. */
+  keep(signalId: string, signal: ArrivedSignal): void {
+    this.#keep(signalId, { ...signal, leftOver: false });
+  }
+
+  /** A mailbox with the signals alone that nobody took, but for those of `hookRunIds` and what hooks left over. */
+  untaken(hookRunIds: ReadonlySet<string>): SignalMailbox {
+    const next = new SignalMailbox();
+    for (const [signalId, kept] of this.#kept) {
+      for (const signal of kept) {
+        const answers = signal.leftOver || (signal.fromRunId !== null && hookRunIds.has(signal.fromRunId));
+        if (!answers) next.keep(signalId, signal);
+      }
+    }
+    return next;
+  }
+
   /** Takes a signal in and returns the positions that it settles, an execHook before a waitFor. */
   deliver(signalId: string, signal: ArrivedSignal): readonly number[] {
     const settled: number[] = [];

@@ -10,7 +10,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { Command } from "../core/commands.ts";
 import { DeterminismViolation } from "../core/errors.ts";
 import { createRandom } from "../core/seeded-random.ts";
-import { SignalMailbox } from "../core/signal-mailbox.ts";
+import type { SignalMailbox } from "../core/signal-mailbox.ts";
 import { UUID_V7_RANDOM_BYTES, uuidV7 } from "../core/uuid.ts";
 import type { RunGuard } from "../guards/guard-hooks.ts";
 import { EntityView } from "./entity-view.ts";
@@ -90,7 +90,7 @@ export class RunContext implements RunGuard {
   readonly facts: RunFacts;
   /** 1-based; a workflow that failed and is tried again gets a new context. */
   readonly attempt: number;
-  readonly signals: SignalMailbox = new SignalMailbox();
+  readonly signals: SignalMailbox;
   readonly entity: EntityView;
   readonly pending: Map<number, PendingCall> = new Map();
   /** Errors of promises that nobody has handled yet. */
@@ -120,12 +120,14 @@ export class RunContext implements RunGuard {
     readonly basePosition: number;
     readonly nowMs: number;
     readonly entity: EntityView;
+    readonly signals: SignalMailbox;
     readonly witness?: Witness | undefined;
     readonly onStray?: (() => void) | undefined;
   }) {
     this.facts = options.facts;
     this.attempt = options.attempt;
     this.entity = options.entity;
+    this.signals = options.signals;
     this.witness = options.witness;
     this.#onStray = options.onStray;
     this.#nowMs = options.nowMs;

@@ -14,6 +14,8 @@ import type { FailureJson } from "../core/failure.ts";
 import { decodePayload, encodePayload } from "../core/payload.ts";
 import { drainMicrotasks } from "../guards/sync-drain.ts";
 import type { Command } from "../core/commands.ts";
+import { SignalMailbox } from "../core/signal-mailbox.ts";
+import type { ArrivedSignal } from "../core/signal-mailbox.ts";
 import { EntityView } from "./entity-view.ts";
 import { FOLLOWED_AN_AWAIT, RunContext } from "./run-context.ts";
 import type { CallName, PendingCall, RunFacts, Witness } from "./run-context.ts";
@@ -53,6 +55,8 @@ export class RunMachine {
   #state: MachineState = { kind: "waiting" };
   #returned: MachineState | undefined;
   #started = false;
+  /** The hooks that this attempt of the workflow started. */
+  readonly #hookRunIds = new Set<string>();
   #onStray: (() => void) | undefined;
 
   constructor(facts: RunFacts, invoke: Invoke, witness?: Witness) {
@@ -64,6 +68,7 @@ export class RunMachine {
       basePosition: 0,
       nowMs: facts.startedMs,
       entity: new EntityView(),
+      signals: new SignalMailbox(),
     });
   }
 
@@ -133,11 +138,12 @@ export class RunMachine {
     }
     this.#context.advanceTo(event.atMs);
     if (event.kind === EVENT_KIND.signalReceived) {
-      // Between two attempts nothing waits: the signal is kept for the next.
-      if (this.#started) this.#activate(() => this.#deliverSignal(event));
-      else this.#deliverSignal(event);
+      // Between two attempts, and after a failure, nothing waits: the signal is kept for the next attempt.
+      if (this.#started && this.#state.kind === "waiting") this.#activate(() => this.#deliverSignal(event));
+      else this.#context.signals.keep(event.name ?? "", readSignal(event));
       return;
     }
+    if (event.kind === EVENT_KIND.hookStarted) this.#hookRunIds.add(startedRunId(event));
     const call = this.#callOf(event);
     if (call !== undefined) this.#activate(() => this.#settle(event, call));
   }
@@ -153,7 +159,10 @@ export class RunMachine {
     return this.#context.takeCommands();
   }
 
-  /** A workflow that failed starts anew, with its memory and without its history. */
+  /**
+   * A workflow that failed starts anew, with its memory and without its history. Signals that it has not taken are the next
+   * attempt's; answers of its hooks, which end with it, are not.
+   */
   #beginAttempt(event: HistoryEvent): void {
     const previous = this.#context;
     this.#context = this.#newContext({
@@ -161,7 +170,9 @@ export class RunMachine {
       basePosition: Math.max(previous.nextPosition, event.position ?? 0),
       nowMs: Math.max(previous.nowMs(), event.atMs),
       entity: previous.entity,
+      signals: previous.signals.untaken(this.#hookRunIds),
     });
+    this.#hookRunIds.clear();
     this.#state = { kind: "waiting" };
     this.#returned = undefined;
     this.#started = false;
@@ -172,6 +183,7 @@ export class RunMachine {
     readonly basePosition: number;
     readonly nowMs: number;
     readonly entity: EntityView;
+    readonly signals: SignalMailbox;
   }): RunContext {
     return new RunContext({
       ...options,
@@ -241,13 +253,9 @@ export class RunMachine {
   }
 
   #deliverSignal(event: HistoryEvent): void {
-    const parsed = JSON.parse(event.payload ?? '{"from":null}') as { from: string | null; data?: unknown };
-    const data = parsed.data === undefined ? null : JSON.stringify(parsed.data);
-    for (const position of this.#context.signals.deliver(event.name ?? "", {
-      fromRunId: parsed.from,
-      data,
-    })) {
-      this.#context.close(position)?.resolve(decodePayload(data));
+    const signal = readSignal(event);
+    for (const position of this.#context.signals.deliver(event.name ?? "", signal)) {
+      this.#context.close(position)?.resolve(decodePayload(signal.data));
     }
   }
 
@@ -363,6 +371,15 @@ function blockedOutside(context: RunContext): DeterminismViolation {
     remedy:
       "it waits for something that is not recorded (I/O, a promise made elsewhere); do it in an activity",
   });
+}
+
+function readSignal({ payload }: HistoryEvent): ArrivedSignal {
+  const { from, data } = JSON.parse(payload ?? '{"from":null}') as { from: string | null; data?: unknown };
+  return { fromRunId: from, data: data === undefined ? null : JSON.stringify(data) };
+}
+
+function startedRunId({ payload }: HistoryEvent): string {
+  return (decodePayload(payload) as { runId: string }).runId;
 }
 
 function startRefused(event: HistoryEvent): DuplicateJobError {
