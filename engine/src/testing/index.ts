@@ -22,6 +22,8 @@ export { eventually } from "./eventually.ts";
 export { Session } from "../store/session.ts";
 export { MeddledSource } from "./meddled-source.ts";
 export type { HeldAnswer } from "./meddled-source.ts";
+export { findPgBouncer, startPgBouncer } from "./pgbouncer.ts";
+export type { PgBouncer, PoolMode } from "./pgbouncer.ts";
 export { lookAtStore } from "./store-snapshot.ts";
 export type { StorePlace, StoreSnapshot } from "./store-snapshot.ts";
 export { testDatabaseUrl, testDatabaseUrlWith, testSource, uniqueName } from "./test-database.ts";
