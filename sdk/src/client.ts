@@ -73,7 +73,6 @@ export class WorkflowClient {
     const checked = checkStart(options);
     const workflowId =
       options.workflowId === undefined ? guid() : checkName("workflowId", options.workflowId);
-    const delayMs = options.startDelay === undefined ? 0 : parseDurationMs(options.startDelay, "startDelay");
     const client = await this.#client(options.namespace);
     const runId = await client.start({
       runId: newId(),
@@ -82,7 +81,7 @@ export class WorkflowClient {
       taskQueue: checked.taskQueue,
       input: checked.input,
       options: checked.options,
-      delayMs,
+      delayMs: checked.delayMs,
       retentionSeconds: checked.retentionSeconds ?? RETENTION_DEFAULT_SECONDS,
     });
     return new WorkflowHandle(client, { workflowId, runId });

@@ -1,7 +1,7 @@
 /**
  * The options by which runs are started, by clients and by workflows, checked once for both.
  */
-import { OptionError, encodeArguments, normalizeRetryPolicy } from "@memflow/engine";
+import { OptionError, encodeArguments, normalizeRetryPolicy, parseDurationMs } from "@memflow/engine";
 import type { RetryPolicyOptions } from "@memflow/engine";
 
 /** The workflow's own retry policy: a workflow that fails starts anew, with its entity. */
@@ -36,6 +36,8 @@ export interface CheckedStart {
   /** JSON text of the run's options. */
   readonly options: string | null;
   readonly retentionSeconds: number | null;
+  /** Milliseconds before the first step. */
+  readonly delayMs: number;
 }
 
 const NAME_BYTES_MAX = 512;
@@ -73,6 +75,7 @@ export function checkStart(
         ? null
         : JSON.stringify({ retry: normalizeRetryPolicy(options.config, "config") }),
     retentionSeconds: checkExpire(options.expire),
+    delayMs: options.startDelay === undefined ? 0 : parseDurationMs(options.startDelay, "startDelay"),
   };
 }
 

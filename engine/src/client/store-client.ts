@@ -137,6 +137,8 @@ interface StopReceipt {
   readonly parent_queue: string | null;
 }
 
+/** Events of one run that are read at once (client-queries.ts, eventsAfter). */
+const EVENT_PAGE = 5_000;
 const KEEP_MS_DEFAULT: number = 24 * 60 * 60 * 1000;
 
 export class StoreClient {
@@ -306,6 +308,29 @@ export class StoreClient {
 
   /** Events of runs after those that were seen, in the order of their time. */
   async events(
+    seen: readonly { readonly runId: string; readonly eventNo: number }[],
+  ): Promise<readonly EventDescription[]> {
+    const events: EventDescription[] = [];
+    let asked = seen;
+    while (asked.length > 0) {
+      const page = await this.#eventPage(asked);
+      events.push(...page);
+      const last = new Map<string, { readonly eventNo: number; readonly count: number }>();
+      for (const { runId, eventNo } of page)
+        last.set(runId, { eventNo, count: (last.get(runId)?.count ?? 0) + 1 });
+      asked = [...last]
+        .filter(([, { count }]) => count >= EVENT_PAGE)
+        .map(([runId, { eventNo }]) => ({ runId, eventNo }));
+    }
+    // Several pages are each in order, not all together.
+    return events.toSorted(
+      (a, b) =>
+        a.at.getTime() - b.at.getTime() ||
+        (a.runId < b.runId ? -1 : a.runId > b.runId ? 1 : a.eventNo - b.eventNo),
+    );
+  }
+
+  async #eventPage(
     seen: readonly { readonly runId: string; readonly eventNo: number }[],
   ): Promise<readonly EventDescription[]> {
     const rows = await this.#read<{

@@ -63,6 +63,8 @@ export interface StartCommand {
   /** JSON text of the run's options. */
   readonly options: string | null;
   readonly retentionSeconds: number | null;
+  /** Milliseconds before its first step. */
+  readonly delayMs: number;
   readonly awaited: boolean;
 }
 

@@ -355,6 +355,7 @@ function addCommand(
             entity: command.kind === "hook" ? run.facts.entityId : null,
             dialect: run.facts.dialect,
             retention_seconds: command.retentionSeconds,
+            delay_ms: command.delayMs,
           },
           { input: command.args, options: command.options },
         ),

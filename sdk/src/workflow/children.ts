@@ -139,6 +139,7 @@ function toStart(
     args: checked.input,
     options: checked.options,
     retentionSeconds: checked.retentionSeconds,
+    delayMs: checked.delayMs,
   } as const;
 }
 
