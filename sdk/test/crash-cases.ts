@@ -142,8 +142,10 @@ export class CaseLane {
   /** The runs that were started, and then what they started. */
   async #allEnded(workflowIds: readonly string[], handles: readonly WorkflowHandle[]): Promise<void> {
     const schema = this.#store.namespace;
-    await Promise.all(handles.map((handle) => handle.result({ throwOnError: false })));
-    await eventually(`the end of ${workflowIds.join(", ")}`, async () => {
+    let results = 0;
+    for (const handle of handles) void handle.result({ throwOnError: false }).then(() => (results += 1));
+    await eventually(`the end of ${workflowIds.join(", ")}`, () => results === handles.length);
+    await eventually(`the end of all that ${workflowIds.join(", ")} started`, async () => {
       const { rows } = await this.#session.query<{ open: number }>({
         text: `
           with recursive family (run_id, status) as (

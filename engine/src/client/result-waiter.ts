@@ -1,13 +1,14 @@
 /**
  * Waits for runs to end: told by a notification, found by polling.
  *
- * Promises that every wait settles once its run has ended, whether or not a notification came; that waits for many runs are
- * one statement; and that a run which is not known is an error at once.
+ * Promises that every wait settles once its run has ended, whether or not a notification came, or is no longer kept; that
+ * waits for many runs are one statement; and that a run which is not known is an error at once.
  */
 import { ConnectionError, WorkflowNotFoundError } from "../core/errors.ts";
 import type { FailureJson } from "../core/failure.ts";
 import type { ClientQueries } from "../store/client-queries.ts";
 import type { Session } from "../store/session.ts";
+import { classifySqlError } from "../store/sql-errors.ts";
 
 /** How a run ended. */
 export interface RunOutcome {
@@ -37,6 +38,8 @@ export class ResultWaiter {
   readonly #waits = new Map<string, Wait>();
   /** Started here: their end is told to this client's channel. True when it was. */
   readonly #expected = new Map<string, boolean>();
+  /** Waited for, and not yet known to exist: the database was away when it was asked. */
+  readonly #unwatched = new Set<string>();
   #toFetch = new Set<string>();
   #fetching = false;
   #timer: NodeJS.Timeout | undefined;
@@ -94,6 +97,9 @@ export class ResultWaiter {
   /** Looks at every run that is waited for. */
   poll(): void {
     for (const runId of this.#expected.keys()) this.#expected.set(runId, true);
+    const unwatched = [...this.#unwatched];
+    this.#unwatched.clear();
+    for (const runId of unwatched) void this.#watch(runId);
     this.#fetch([...this.#waits.keys()]);
   }
 
@@ -116,7 +122,8 @@ export class ResultWaiter {
       if (found.rows.length === 0) this.#settle(runId, new WorkflowNotFoundError({ workflowId: "", runId }));
       else this.#fetch([runId]);
     } catch (error) {
-      this.#settle(runId, this.#toError(error));
+      if (classifySqlError(error) === "transient") this.#unwatched.add(runId);
+      else this.#settle(runId, this.#toError(error));
     }
   }
 
@@ -138,14 +145,21 @@ export class ResultWaiter {
           result: string | null;
           failure: string | null;
         }>({ ...this.#queries.outcomes, values: [runIds] });
+        const gone = new Set(runIds);
+        let endedCount = 0;
         for (const row of rows) {
+          gone.delete(row.run_id);
+          if (row.status === "running") continue;
+          endedCount += 1;
           this.#settle(row.run_id, {
             status: row.status,
             result: row.result,
             failure: row.failure === null ? null : (JSON.parse(row.failure) as FailureJson),
           });
         }
-        if (rows.length > 0) this.#pollMs = POLL_FIRST_MS;
+        // It ended, and its retention too, before anybody here heard of it.
+        for (const runId of gone) this.#settle(runId, new WorkflowNotFoundError({ workflowId: "", runId }));
+        if (endedCount > 0) this.#pollMs = POLL_FIRST_MS;
       }
     } catch {
       // The database is away: the poll asks again, for as long as somebody waits.
@@ -161,14 +175,17 @@ export class ResultWaiter {
     this.#waits.delete(runId);
     if (outcome instanceof Error) wait.reject(outcome);
     else wait.resolve(outcome);
-    if (this.#waits.size === 0) clearTimeout(this.#timer);
+    if (this.#waits.size > 0) return;
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
+  /** One look is planned at a time: waits that come until then are part of it and do not put it off. */
   #arm(): void {
-    clearTimeout(this.#timer);
-    if (this.#waits.size === 0 || this.#closed) return;
+    if (this.#timer !== undefined || this.#waits.size === 0 || this.#closed) return;
     this.#timer = setTimeout(
       () => {
+        this.#timer = undefined;
         this.poll();
         this.#pollMs = Math.min(this.#pollMs * 2, POLL_MAX_MS);
         this.#arm();

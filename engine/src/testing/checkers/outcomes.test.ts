@@ -31,7 +31,7 @@ test("a gap in a history, and an event that its run does not count, are found", 
   const gap = await store.insertRun();
   await store.insertEvent({ run_id: gap, event_no: 1, kind: EVENT_KIND.signalReceived });
   await store.insertEvent({ run_id: gap, event_no: 3, kind: EVENT_KIND.signalReceived });
-  const uncounted = await store.insertRun();
+  const uncounted = await store.insertRun({ status: "completed" });
   await store.insertEvent({ run_id: uncounted, event_no: 1, kind: EVENT_KIND.signalReceived });
   await store.sql("update :schema.runs set event_count = 0 where run_id = $1", [uncounted]);
 

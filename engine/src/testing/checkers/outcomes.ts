@@ -14,11 +14,13 @@ const DOUBLED = `
   group by e.run_id, e.position, e.kind in (10, 14)
   having count(*) > 1`;
 
+/** An open run's row may lag behind its history: a step alone does not write it. */
 const GAPS = `
   select r.run_id, r.event_count, count(e.event_no)::integer as found, max(e.event_no) as last_no
   from :schema.runs r left join :schema.events e using (run_id)
   group by r.run_id
-  having count(e.event_no) <> r.event_count or coalesce(max(e.event_no), 0) <> r.event_count`;
+  having count(e.event_no) <> coalesce(max(e.event_no), 0) or count(e.event_no) < r.event_count
+    or (r.status in ('completed', 'failed') and count(e.event_no) <> r.event_count)`;
 
 /** Finds positions that were answered twice, and histories that miss an event. */
 export async function checkOutcomes(snapshot: StoreSnapshot): Promise<string[]> {
