@@ -9,6 +9,7 @@ import type { FailureJson } from "../core/failure.ts";
 import type { ClientQueries } from "../store/client-queries.ts";
 import type { Session } from "../store/session.ts";
 import { classifySqlError } from "../store/sql-errors.ts";
+import { classifySqlError } from "../store/sql-errors.ts";
 
 /** How a run ended. */
 export interface RunOutcome {
@@ -161,9 +162,11 @@ export class ResultWaiter {
         for (const runId of gone) this.#settle(runId, new WorkflowNotFoundError({ workflowId: "", runId }));
         if (endedCount > 0) this.#pollMs = POLL_FIRST_MS;
       }
-    } catch {
-      // The database is away: the poll asks again, for as long as somebody waits.
+    } catch (error) {
       this.#pollMs = POLL_FIRST_MS;
+      // While the database is away the poll asks again, for as long as somebody waits.
+      if (classifySqlError(error) === "transient") return;
+      for (const runId of [...this.#waits.keys()]) this.#settle(runId, this.#toError(error));
     } finally {
       this.#fetching = false;
     }

@@ -22,7 +22,7 @@ const TEXTS = {
   outcomes: `
     select r.run_id, r.status, r.result::text as result, r.failure::text as failure
     from :schema.runs r
-    where r.run_id = any ($1) and r.status <> 'running'`,
+    where r.run_id = any ($1)`,
   runsById: `select :columns from :schema.runs r where r.run_id = any ($1)`,
   runByWorkflowId: `
     select :columns

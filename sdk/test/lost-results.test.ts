@@ -1,0 +1,30 @@
+/**
+ * Results that nobody can have any more.
+ */
+import { WorkflowNotFoundError } from "@memflow/sdk";
+import { expect, test } from "vitest";
+import { eventually, setup } from "./setup.ts";
+
+test("who waits for a run that is removed before it hears of its end is told so", async () => {
+  const store = await setup();
+  const handle = await store.client.workflow.start({ taskQueue: "nobody", workflowName: "gone", args: [] });
+  const result = handle.result();
+  await Promise.all([
+    expect(result).rejects.toBeInstanceOf(WorkflowNotFoundError),
+    // What a short retention does while the client's connection is away.
+    eventually(
+      "the run is there",
+      async () => (await store.query("delete from runs returning run_id")).length,
+    ),
+  ]);
+});
+
+test("who waits for a result learns when its store is gone", async () => {
+  const store = await setup();
+  const handle = await store.client.workflow.start({ taskQueue: "nobody", workflowName: "gone", args: [] });
+  const result = handle.result();
+  await Promise.all([
+    expect(result).rejects.toMatchObject({ code: "SCHEMA_MISSING" }),
+    store.query(`drop schema ${store.namespace} cascade`),
+  ]);
+});
