@@ -9,7 +9,6 @@ import type { FailureJson } from "../core/failure.ts";
 import type { ClientQueries } from "../store/client-queries.ts";
 import type { Session } from "../store/session.ts";
 import { classifySqlError } from "../store/sql-errors.ts";
-import { classifySqlError } from "../store/sql-errors.ts";
 
 /** How a run ended. */
 export interface RunOutcome {
