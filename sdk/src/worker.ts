@@ -33,6 +33,11 @@ export interface WorkerTuning {
   readonly pollMs?: number | undefined;
   readonly sweepMs?: number | undefined;
   readonly pruneMs?: number | undefined;
+  /**
+   * For tests of workflows: repeats each run from scratch after each activation and parks it when anything differs
+   * (default false). Costs the square of a run's length.
+   */
+  readonly paranoid?: boolean | undefined;
   readonly log?: WorkerLog | undefined;
   readonly onFatal?: ((error: unknown) => void) | undefined;
   /** Accepted for MemFlow's sake; a start's `config` and a proxy's `retryPolicy` decide. */

@@ -153,6 +153,14 @@ test("each program tells the same story live as in plain JavaScript", async () =
   expect(NAMES.length).toBeGreaterThan(20);
 });
 
+test("each program is the same when it is repeated from scratch after every event", async () => {
+  const store = await setup();
+  await store.engine({ taskQueue: QUEUE, workflows: { runProgram }, tuning: { paranoid: true } });
+  const started = await startAll(store);
+  for (let index = 0; index < stepsMax; index += 1) await take(started, index);
+  expect(await stories(started)).toEqual(await plainStories());
+});
+
 test("each program tells the same story when its worker crashes after every event", async () => {
   const store = await setup();
   let engine = await store.engine({ taskQueue: QUEUE, workflows: { runProgram } });

@@ -208,3 +208,24 @@ test.each([
   );
   expect(lineOf(problem)).toMatch(new RegExp(`^${FILE}:`));
 });
+
+test("a paranoid worker finds what no guard can: state that outlives its run", async () => {
+  const store = await setup();
+  let calls = 0;
+  const counts = async (): Promise<unknown> => {
+    calls += 1;
+    return await pay(calls); // <- counts
+  };
+  const { pay } = MemFlow.workflow.proxyActivities({
+    activities: { pay: (amount: number): number => amount },
+  });
+  await store.worker({ taskQueue: QUEUE, workflow: { counts, original }, options: { paranoid: true } });
+  const handle = await store.client.workflow.start({ taskQueue: QUEUE, workflowName: "counts" });
+  const problem = await parked(handle);
+  expect(problem).toMatchObject({ code: "DETERMINISM_VIOLATION" });
+  expect(lineOf(problem)).toBe(marked("counts"));
+  expect(problem.message).toMatch(/"args":"\[1\]".* from scratch it is .*"args":"\[2\]"/);
+  const good = await store.client.workflow.start({ taskQueue: QUEUE, workflowName: "original" });
+  await good.signal("approved", "yes");
+  expect(await good.result()).toEqual(["charged", "yes", "shipped"]);
+});

@@ -79,10 +79,9 @@ interface WatchedPromise {
   readonly stack: string;
 }
 
-class PromiseWitness implements Witness {
+/** Notes where each durable call is made. */
+export class PlaceWitness implements Witness {
   readonly #places = new Map<number, string>();
-  readonly #watched: WatchedPromise[] = [];
-  #noting = false;
 
   called(position: number): void {
     this.#places.set(position, currentUserPlace());
@@ -91,6 +90,17 @@ class PromiseWitness implements Witness {
   placeOf(position: number): string {
     return this.#places.get(position) ?? "";
   }
+
+  /** Not known without watching promises. */
+  placeOfBlockedAwait(): string {
+    return "";
+  }
+}
+
+/** Notes besides where each promise of the run is made and awaited. */
+class PromiseWitness extends PlaceWitness {
+  readonly #watched: WatchedPromise[] = [];
+  #noting = false;
 
   /** Begins to note promises; returns how to end it. */
   watch(): () => void {
@@ -107,7 +117,7 @@ class PromiseWitness implements Witness {
    * The innermost await of something that neither history nor the run's own code settles. Innermost is what has most of
    * the user's frames; of equals, the latest.
    */
-  placeOfBlockedAwait(): string {
+  override placeOfBlockedAwait(): string {
     this.#noting = true;
     const made = new Map(this.#watched.map((watched) => [watched.promise, watched]));
     const isLeaf = (promise: Promise<unknown>): boolean => isPending(promise) && isForeign(made.get(promise));

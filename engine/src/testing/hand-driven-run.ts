@@ -17,6 +17,7 @@ import { currentContext } from "../replay/run-context.ts";
 import type { RunContext, RunFacts } from "../replay/run-context.ts";
 import { RunMachine } from "../replay/run-machine.ts";
 import type { Invoke, MachineState } from "../replay/run-machine.ts";
+import { Shadow } from "../replay/shadow.ts";
 import { guardProcess } from "../worker/process-guards.ts";
 
 /** When hand-written runs begin, and how far their events are apart. */
@@ -101,6 +102,14 @@ export class HandDrivenRun {
   async diagnose(error: PlacelessError, changes: readonly NumberedChange[] = []): Promise<PlacelessError> {
     const { machine, events } = this;
     return await this.#drive(() => diagnose({ machine, events, changes, error }));
+  }
+
+  /** Repeats the run from scratch and compares (see shadow.ts). */
+  async compareWithShadow(): Promise<void> {
+    const shadow = new Shadow(this.machine);
+    for (const event of this.events) shadow.applied(event);
+    shadow.asked(this.commands);
+    await this.#drive(() => shadow.compare());
   }
 
   /** Applies one event. */

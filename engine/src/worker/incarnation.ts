@@ -17,6 +17,7 @@ import { crashPoint } from "../crash-points.ts";
 import { diagnose } from "../replay/diagnosis.ts";
 import type { PlacelessError } from "../replay/diagnosis.ts";
 import { RunMachine } from "../replay/run-machine.ts";
+import { Shadow } from "../replay/shadow.ts";
 import { channelName } from "../store/identifiers.ts";
 import type { Notifier } from "../store/notifier.ts";
 import { PLANNER_SETTINGS } from "../store/planner-settings.ts";
@@ -424,10 +425,12 @@ export class Incarnation {
     const service = this.#context.services.get(facts.taskQueue);
     const invoke = service?.workflows.get(facts.workflowName);
     if (invoke === undefined) return;
+    const machine = new RunMachine(facts, invoke);
     const run = new OwnedRun({
       facts,
       epoch: claim.epoch,
-      machine: new RunMachine(facts, invoke),
+      machine,
+      shadow: this.#context.options.paranoid ? new Shadow(machine) : undefined,
       lane: laneOf(facts.runId, this.#lanes.length),
       suspect: claim.busyTakeovers >= SUSPECT_AFTER,
       eventCount: loaded?.events.at(-1)?.eventNo ?? 0,

@@ -9,6 +9,7 @@ import type { FailureJson } from "../core/failure.ts";
 import type { RetryPolicy } from "../core/retry-policy.ts";
 import type { ActivityRow } from "./activity-row.ts";
 import type { RunMachine } from "../replay/run-machine.ts";
+import type { Shadow } from "../replay/shadow.ts";
 import type { RunFacts } from "../replay/run-context.ts";
 
 /** A future event, with what its flush must do besides. */
@@ -100,6 +101,8 @@ export class OwnedRun {
   readonly facts: RunFacts;
   readonly epoch: number;
   readonly machine: RunMachine;
+  /** Repeats the run from scratch after each activation, in the test mode that asks for it. */
+  readonly shadow: Shadow | undefined;
   readonly lane: number;
   /** True when earlier owners died on it: attempts are written before they start. */
   readonly suspect: boolean;
@@ -167,6 +170,7 @@ export class OwnedRun {
     readonly facts: RunFacts;
     readonly epoch: number;
     readonly machine: RunMachine;
+    readonly shadow?: Shadow | undefined;
     readonly lane: number;
     readonly suspect: boolean;
     readonly eventCount: number;
@@ -175,6 +179,7 @@ export class OwnedRun {
     this.facts = options.facts;
     this.epoch = options.epoch;
     this.machine = options.machine;
+    this.shadow = options.shadow;
     this.lane = options.lane;
     this.suspect = options.suspect;
     this.eventCount = options.eventCount;

@@ -100,6 +100,7 @@ export class RunDriver {
     run.feeding = false;
     this.#guarded(run, () => {
       run.machine.context.entity.feed(changes);
+      run.shadow?.fed(changes);
       this.#applyAll(run, []);
       if (run.feeding) return;
       const rows = run.afterFeed;
@@ -198,13 +199,15 @@ export class RunDriver {
   #applyOne(run: OwnedRun, event: HistoryEvent): void {
     run.lastEventMs = Math.max(run.lastEventMs, event.atMs);
     const { machine } = run;
+    run.shadow?.applied(event);
     if (event.position !== null) this.#forget(run, event.position, event.kind);
     if (event.kind === EVENT_KIND.hookStarted && event.position !== null)
       run.openHooks.set(event.position, startedRunId(event));
     if (event.kind === EVENT_KIND.attemptFailed) {
       const { restartInMs } = JSON.parse(event.payload ?? "{}") as { restartInMs?: number };
       // What the failed attempt left open is dropped by rule; it must not be carried out later.
-      machine.takeCommands();
+      const dropped = machine.takeCommands();
+      run.shadow?.asked(dropped);
       machine.apply(event);
       this.#dropOutstanding(run);
       run.restartAtMs = event.atMs + (restartInMs ?? 0);
@@ -249,6 +252,8 @@ export class RunDriver {
     const { machine } = run;
     run.usedAtMs = this.#host.nowMs();
     const commands = machine.takeCommands();
+    run.shadow?.asked(commands);
+    run.shadow?.compare();
     const { state } = machine;
     const open = machine.context.pending;
     for (const command of commands) {

@@ -44,6 +44,11 @@ export interface WorkerOptions {
   readonly onFatal?: ((error: unknown) => void) | undefined;
   /** A process that runs activities and workflows under test keeps its heartbeat on the main thread's clock. */
   readonly heartbeat?: "thread" | "none" | undefined;
+  /**
+   * For tests of workflows: repeats each run from scratch after each activation and parks it when anything differs
+   * (default false). Costs the square of a run's length.
+   */
+  readonly paranoid?: boolean | undefined;
 }
 
 /** What a queue's worker serves. */
@@ -87,6 +92,7 @@ export function resolveWorkerOptions(options: WorkerOptions): ResolvedWorkerOpti
     log: options.log ?? logToStderr,
     onFatal: options.onFatal,
     heartbeat: options.heartbeat ?? "thread",
+    paranoid: options.paranoid ?? false,
   };
 }
 
