@@ -14,7 +14,7 @@ export default defineConfig({
   environments: { ssr: FROM_SOURCES, __vitest__: FROM_SOURCES },
   test: {
     include: ["**/*.test.ts"],
-    exclude: ["**/node_modules/**", "**/dist/**", "**/.memflow/**", "bench/**"],
+    exclude: ["**/node_modules/**", "**/dist/**", "**/.memflow/**"],
     pool: "forks",
     execArgv: ["-C", SOURCE_CONDITION],
     env: { NODE_OPTIONS: `--conditions=${SOURCE_CONDITION}` },

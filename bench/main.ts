@@ -43,11 +43,13 @@ try {
 async function run(server: BenchServer): Promise<void> {
   const notes: string[] = [];
   const figures: Figure[] = [];
-  const noise: number[] = [];
+  const noise = new Map<string, number[]>();
   const report: Report = {
     add: (figure) => void figures.push(figure),
     note: (line) => void notes.push(line),
-    noise: (share) => void (share !== undefined && noise.push(share)),
+    noise: (workload, share) => {
+      if (share !== undefined) noise.set(workload, [...(noise.get(workload) ?? []), share]);
+    },
   };
   const bench: Bench = { server, effort: args.quick ? QUICK : FULL, report, dbos: findDbos(report) };
   const chosen = WORKLOADS.filter(
@@ -58,12 +60,7 @@ async function run(server: BenchServer): Promise<void> {
     await server.checkpoint();
     await measure(bench);
   }
-  if (noise.length > 0) {
-    const [middle, most] = [median(noise), Math.max(...noise)].map((share) => `${Math.round(share * 100)} %`);
-    report.note(
-      `Others kept ${middle} of the machine busy meanwhile (median; at most ${most}). Trust ratios, not rates.`,
-    );
-  }
+  if (noise.size > 0) report.note(describeNoise(noise));
   print(figures, notes, server);
   if (args.jsonFile === undefined) return;
   const facts = {
@@ -72,7 +69,7 @@ async function run(server: BenchServer): Promise<void> {
     effort: bench.effort,
     figures,
     notes,
-    othersShare: noise,
+    othersShare: Object.fromEntries(noise),
   };
   await writeFile(args.jsonFile, `${JSON.stringify(facts, undefined, 2)}\n`);
 }
@@ -86,6 +83,13 @@ function print(figures: readonly Figure[], notes: readonly string[], server: Ben
   console.log(`Postgres: ${facts(server.settings)}\n`);
   console.log(formatTable(figures));
   if (notes.length > 0) console.log(`\n${notes.join("\n")}`);
+}
+
+/** What else the machine did: with much of it, rates fall and ratios shift towards the subject that sleeps more. */
+function describeNoise(noise: ReadonlyMap<string, readonly number[]>): string {
+  const percent = (share: number): string => `${Math.round(share * 100)} %`;
+  const workloads = [...noise].map(([workload, shares]) => `${workload} ${percent(median(shares))}`);
+  return `Share of the machine that others used meanwhile: ${workloads.join(", ")}.`;
 }
 
 /** DBOS is optional: without it a line below the table says so. */

@@ -28,8 +28,8 @@ export interface Report {
   add(figure: Figure): void;
   /** A line below the table. */
   note(line: string): void;
-  /** How busy others kept the machine during a repetition. */
-  noise(share: number | undefined): void;
+  /** How busy others kept the machine during a repetition of a workload. */
+  noise(workload: string, share: number | undefined): void;
 }
 
 /** `actual` must be at least `limit`. */

@@ -62,7 +62,7 @@ async function measureOnce(bench: Bench, workload: ThroughputWorkload, pair: Pai
     pair.client.call("load", { job, outstanding, warmUpMs, windowMs }),
   );
   await pair.worker.call("stepTimes", null);
-  bench.report.noise(cost.othersShare);
+  bench.report.noise(workload.name, cost.othersShare);
   return { load: result, cost };
 }
 
