@@ -114,8 +114,7 @@ export class Worker {
       schema: namespace,
     };
     const key = `${source.key} ${namespace} ${JSON.stringify(tuningOf(config.options ?? {}))}`;
-    const entry = shared.get(key) ?? { engine: EngineWorker.start(engineOptions), users: 0 };
-    shared.set(key, entry);
+    const entry = shared.get(key) ?? share(key, engineOptions);
     entry.users += 1;
     try {
       const engine = await entry.engine;
@@ -123,7 +122,7 @@ export class Worker {
       return new Worker(key, engine);
     } catch (error) {
       entry.users -= 1;
-      if (entry.users === 0) shared.delete(key);
+      if (entry.users === 0) await unshare(key, entry);
       throw error;
     }
   }
@@ -165,6 +164,24 @@ export class Worker {
     }
     await this.#engine.shutdown(options);
   }
+}
+
+/** Starts an engine that later workers share; one that can't go on is shared no more. */
+function share(key: string, options: EngineWorkerOptions): SharedWorker {
+  const onFatal = (error: unknown): void => {
+    if (shared.get(key) === entry) shared.delete(key);
+    options.onFatal?.(error);
+  };
+  const entry: SharedWorker = { engine: EngineWorker.start({ ...options, onFatal }), users: 0 };
+  shared.set(key, entry);
+  return entry;
+}
+
+/** Stops an engine that nobody uses after all. */
+async function unshare(key: string, entry: SharedWorker): Promise<void> {
+  if (shared.get(key) === entry) shared.delete(key);
+  const [engine] = await Promise.allSettled([entry.engine]);
+  if (engine.status === "fulfilled") await engine.value.shutdown({ graceMs: 0 });
 }
 
 /** Workflow functions by every name they are known by. */

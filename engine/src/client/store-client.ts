@@ -4,6 +4,8 @@
  * Promises that what it acknowledged is committed; that no worker needs to live for a start; and that waiting costs one
  * statement per batch of ended runs: LISTEN is the haste, polling the truth.
  */
+import { setTimeout as delay } from "node:timers/promises";
+
 import { DuplicateJobError, MemFlowError, RunClosedError, WorkflowNotFoundError } from "../core/errors.ts";
 import { EVENT_WORD } from "../core/events.ts";
 import type { EventKind } from "../core/events.ts";
@@ -139,6 +141,8 @@ interface StopReceipt {
 
 /** Events of one run that are read at once (client-queries.ts, eventsAfter). */
 const EVENT_PAGE = 5_000;
+/** A database that is away for longer does not keep a client from closing. */
+const CLOSE_WAIT_MS = 5_000;
 const KEEP_MS_DEFAULT: number = 24 * 60 * 60 * 1000;
 
 export class StoreClient {
@@ -314,7 +318,7 @@ export class StoreClient {
     let asked = seen;
     while (asked.length > 0) {
       const page = await this.#eventPage(asked);
-      events.push(...page);
+      for (const event of page) events.push(event);
       const last = new Map<string, { readonly eventNo: number; readonly count: number }>();
       for (const { runId, eventNo } of page)
         last.set(runId, { eventNo, count: (last.get(runId)?.count ?? 0) + 1 });
@@ -379,10 +383,20 @@ export class StoreClient {
     return { ...describeRun(row), input: row.input, result: row.result, failure: row.failure };
   }
 
-  /** Waits for what is on its way and closes. What waits for a result is rejected. */
+  /**
+   * Waits for what is on its way and closes; for 5 s while the database is away, then what was asked for is rejected, and
+   * may stand all the same. What waits for a result is rejected.
+   */
   async close(): Promise<void> {
-    await Promise.all([this.#starts.idle(), this.#signals.idle(), this.#stops.idle()]);
+    const idle = Promise.all([this.#starts.idle(), this.#signals.idle(), this.#stops.idle()]);
+    const patience = new AbortController();
+    await Promise.race([
+      idle,
+      delay(CLOSE_WAIT_MS, undefined, { signal: patience.signal }).catch(() => undefined),
+    ]);
+    patience.abort();
     this.#open = false;
+    await idle;
     this.#results.close();
     await Promise.all([
       this.#listener?.close(),
