@@ -118,7 +118,7 @@ end;
 $$;
 
 -- Adds a client's channel to what an open run tells at its end. Serialised by the run's row: either the end is seen here
--- or the end sees the watcher.
+-- or the end sees the watcher. The last hundred are told: clients come and go, and all of them poll.
 create function watch_runs(p_runs uuid[], p_channel text)
 returns setof uuid
 language sql
@@ -131,7 +131,7 @@ as $$
     order by r.run_id
     for no key update
   )
-  update runs r set watchers = array_append(r.watchers, p_channel)
+  update runs r set watchers = array_append(r.watchers[greatest(1, cardinality(r.watchers) - 98):], p_channel)
   from locked
   where r.run_id = locked.run_id and (r.watchers is null or p_channel <> all (r.watchers))
   returning r.run_id

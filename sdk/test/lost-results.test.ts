@@ -28,3 +28,13 @@ test("who waits for a result learns when its store is gone", async () => {
     store.query(`drop schema ${store.namespace} cascade`),
   ]);
 });
+
+test("the channels of clients that have gone do not pile up on a run that stays open", async () => {
+  const store = await setup();
+  const handle = await store.client.workflow.start({ taskQueue: "nobody", workflowName: "open", args: [] });
+  for (let client = 1; client <= 120; client += 1)
+    await store.query("select watch_runs(array[$1::uuid], $2)", [handle.runId, `client ${client}`]);
+  const [row] = await store.query<{ watchers: string[] }>("select watchers from runs");
+  expect(row?.watchers).toHaveLength(100);
+  expect(row?.watchers.at(-1)).toBe("client 120");
+});

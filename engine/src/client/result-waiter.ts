@@ -165,7 +165,7 @@ export class ResultWaiter {
       this.#pollMs = POLL_FIRST_MS;
       // While the database is away the poll asks again, for as long as somebody waits.
       if (classifySqlError(error) === "transient") return;
-      for (const runId of [...this.#waits.keys()]) this.#settle(runId, this.#toError(error));
+      for (const runId of this.#waits.keys()) this.#settle(runId, this.#toError(error));
     } finally {
       this.#fetching = false;
     }
