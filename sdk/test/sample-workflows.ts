@@ -134,12 +134,6 @@ export async function responder(name: string): Promise<number> {
 export async function family(): Promise<unknown[]> {
   const { taskQueue, workflowId } = MemFlow.workflow.workflowInfo();
   const config = { maximumAttempts: 1 };
-  const first = await MemFlow.workflow.execChild<number>({
-    taskQueue,
-    workflowName: "child",
-    args: [1],
-    config,
-  });
   const failed = await MemFlow.workflow
     .execChild({ taskQueue, workflowName: "failingChild", args: ["on purpose"], config })
     .catch((error: unknown) => String(error));
@@ -147,14 +141,14 @@ export async function family(): Promise<unknown[]> {
     taskQueue,
     workflowName: "child",
     workflowId: `${workflowId}-survivor`,
-    args: [2],
+    args: [1],
   });
   const pair = await Promise.all(
-    [3, 4].map((value) =>
+    [2, 3].map((value) =>
       MemFlow.workflow.execChild<number>({ taskQueue, workflowName: "child", args: [value], config }),
     ),
   );
-  return [first, failed, survivor, ...pair];
+  return [failed, survivor, ...pair];
 }
 
 export async function child(value: number): Promise<number> {
@@ -174,10 +168,9 @@ export async function research(): Promise<unknown> {
   const memory = await MemFlow.workflow.entity();
   await memory.set({ views: {}, count: 0, notes: [] });
   await memory.append("notes", { text: "begun" });
-  const first = await MemFlow.workflow.execHook({ taskQueue, workflowName: "view", args: ["first"] });
-  const [second, third] = await Promise.all([
+  const [first, second] = await Promise.all([
+    MemFlow.workflow.execHook({ taskQueue, workflowName: "view", args: ["first"] }),
     MemFlow.workflow.execHook({ taskQueue, workflowName: "view", args: ["second"], signalId: "second-done" }),
-    MemFlow.workflow.execHook({ taskQueue, workflowName: "view", args: ["third"], signalId: "third-done" }),
   ]);
   await MemFlow.workflow.hook({ taskQueue, workflowName: "aside" });
   const [again, aside] = await Promise.all([
@@ -186,7 +179,7 @@ export async function research(): Promise<unknown> {
   ]);
   await memory.merge({ done: true });
   const count = await memory.increment("count", 10);
-  return { first, second, third, again, aside, count, entity: await memory.get() };
+  return { first, second, again, aside, count, entity: await memory.get() };
 }
 
 export async function view(name: string, reply: { signal: string }): Promise<void> {
@@ -197,12 +190,13 @@ export async function view(name: string, reply: { signal: string }): Promise<voi
   await MemFlow.workflow.signal(reply.signal, { name, length });
 }
 
-export async function aside(): Promise<string> {
+/** Still waits when its run ends, and is canceled then. */
+export async function aside(): Promise<never> {
   const memory = await MemFlow.workflow.entity();
   await memory.setIfNotExists("aside", "noted");
   await memory.toggle("seen");
   await MemFlow.workflow.signal("aside-done", "done");
-  return "left alone";
+  return await MemFlow.workflow.waitFor<never>("never");
 }
 
 /** 6. A workflow that fails and starts anew, with an activity that stumbles and an interceptor around it. */
