@@ -13,8 +13,10 @@ export interface Calls {
   call(name: string): Promise<string>;
   /** A signal, or a promise that is settled from outside. */
   wait(name: string): Promise<string>;
-  /** Passes by itself. */
+  /** Passes by itself: a sleep. */
   pause(): Promise<unknown>;
+  /** Passes by itself: a timer of JavaScript's own. */
+  timeout(): Promise<unknown>;
 }
 
 export interface Program {
@@ -336,6 +338,48 @@ export const PROGRAMS: Readonly<Record<string, Program>> = {
       const waiting = promise.then((value) => log(`got ${value}`));
       const giving = call("a").then(resolve);
       await Promise.all([waiting, giving]);
+      return await call("b");
+    },
+  },
+
+  "timers of JavaScript's own, one of them taken back": {
+    steps: ["timeout", "a", "timeout"],
+    run: async ({ call, timeout }, log) => {
+      const never = setTimeout(() => log("never"), 1_000_000);
+      await timeout();
+      log(await call("a"));
+      clearTimeout(never);
+      await timeout();
+      return typeof never;
+    },
+  },
+
+  "a timeout that an AbortSignal tells, and a listener that is taken away": {
+    steps: ["a", "b"],
+    run: async ({ call }, log) => {
+      const controller = new AbortController();
+      const stopped = new Promise((_resolve, reject) =>
+        controller.signal.addEventListener("abort", () => reject(controller.signal.reason as Error)),
+      );
+      const giveUp = call("a").then(() => controller.abort(new RangeError("too late")));
+      await Promise.race([call("never"), stopped]).catch((error: unknown) => log(describe(error)));
+      await giveUp;
+      return [controller.signal.aborted, await call("b")];
+    },
+  },
+
+  "using resources that are given back, also after a failure": {
+    steps: ["open", "!a", "close", "b"],
+    run: async ({ call }, log) => {
+      const opened = async (): Promise<AsyncDisposable> => {
+        log(await call("open"));
+        return { [Symbol.asyncDispose]: async () => log(await call("close")) };
+      };
+      const use = async (): Promise<void> => {
+        await using _resource = await opened();
+        await call("!a");
+      };
+      await use().catch((error: unknown) => log(describe(error)));
       return await call("b");
     },
   },

@@ -47,7 +47,12 @@ async function tellPlainly(program: Program): Promise<Story> {
     open.set(name, settle);
     return made;
   };
-  const story = tell(program, { call: promise, wait: promise, pause: () => promise("pause") });
+  const story = tell(program, {
+    call: promise,
+    wait: promise,
+    pause: () => promise("pause"),
+    timeout: () => promise("timeout"),
+  });
   for (const name of program.steps) {
     await macrotask();
     const settle = open.get(name);
@@ -87,6 +92,7 @@ async function runProgram(name: string): Promise<Story> {
     call: (call) => activities.passGate(name, call),
     wait: (signalId) => MemFlow.workflow.waitFor(signalId),
     pause: () => MemFlow.workflow.sleepFor(1),
+    timeout: () => new Promise((resolve) => setTimeout(resolve, 1)),
   });
 }
 
@@ -115,7 +121,7 @@ async function startAll(store: TestStore): Promise<readonly Started[]> {
 async function take(started: readonly Started[], index: number): Promise<void> {
   for (const { name, program, handle } of started) {
     const step = program.steps[index];
-    if (step === undefined || step === "pause") continue;
+    if (step === undefined || step === "pause" || step === "timeout") continue;
     if (/^m\d$/.test(step)) await handle.signal(step, valueOf(step));
     else gate(name, step).resolve();
   }
