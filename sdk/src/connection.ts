@@ -2,9 +2,16 @@
  * Connections: what clients and workers reach Postgres with.
  */
 
+/** A `pg.Pool`: its settings are read, its connections are left to its owner. */
+export interface PoolLike {
+  readonly options: object;
+  readonly totalCount: number;
+}
+
 /** As users write it; see docs for `direct`, `polling` and `readonly`. */
 export type ConnectionConfig =
   | string
+  | PoolLike
   | {
       readonly class?: unknown;
       readonly options?: object | undefined;

@@ -10,7 +10,7 @@ export type { ActivityInfo } from "@memflow/engine";
 export { Client, NAMESPACE_DEFAULT, WorkflowClient } from "./client.ts";
 export type { ListFilter } from "./client.ts";
 export { Connection } from "./connection.ts";
-export type { ConnectionConfig } from "./connection.ts";
+export type { ConnectionConfig, PoolLike } from "./connection.ts";
 export { guid } from "./guid.ts";
 export { WorkflowHandle } from "./handle.ts";
 export type {
