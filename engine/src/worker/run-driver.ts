@@ -475,7 +475,12 @@ export class RunDriver {
     } else if (due.kind === "retry") {
       const activity = run.activities.get(due.position);
       if (activity?.state === "backoff") this.#submit(run, activity);
-    } else if (run.timers.delete(due.position)) {
+    } else {
+      const dueMs = run.timers.get(due.position);
+      if (dueMs === undefined) return;
+      run.timers.delete(due.position);
+      // The database's clock is measured anew with each heartbeat and may seem to go back: no sleep ends early by that.
+      run.lastEventMs = Math.max(run.lastEventMs, dueMs);
       this.record(run, { draft: draft(EVENT_KIND.timerFired, due.position, null, null) });
     }
   }
