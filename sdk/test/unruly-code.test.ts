@@ -37,7 +37,7 @@ async function keepWorkerAlive(store: TestStore): Promise<() => number> {
     store.workerProcess({
       module: MODULE,
       taskQueue: QUEUE,
-      options: { blockedLoopKillMs: 500, deadAfterMs: 3_000 },
+      options: { blockedLoopKillMs: 1_000, deadAfterMs: 5_000 },
     });
   const follow = async (worker: WorkerProcess): Promise<void> => {
     await worker.ended();
