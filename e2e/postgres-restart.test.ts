@@ -36,7 +36,7 @@ const RESTART_TIMEOUT_MS = 240_000;
 
 /** Longer than any test: what goes on within it was not found by polling. */
 const NEVER_MS = 600_000;
-const CUTS = 20;
+const CUTS = 10;
 /** The client's and the worker's. */
 const LISTENERS = 2;
 
