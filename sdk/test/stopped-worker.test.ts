@@ -116,15 +116,22 @@ test("a worker stopped beyond its lease writes nothing more of its run, and goes
   const ended = await rowsOf(store, handle.runId);
   expect(ended.run).toMatchObject({ status: "completed", owner: null, epoch: taken.epoch, result });
 
-  // Its heartbeat would tell it of its death, perhaps before its activity ends: that must wait until the outcome is there.
+  // Its heartbeat would tell it of its death, perhaps before it writes: no beat gets through until the write was refused.
   await holder.query("begin");
-  await holder.query("select from workers where worker_id = $1 for update", [owner.worker_id]);
+  await holder.query("lock table workers in share mode");
   stopped.kill("SIGCONT");
   const crossings = [other.child.pid, stopped.child.pid].join("\n");
   await eventually(
     "the outcome of the stopped worker's own attempt",
     () => readFileSync(ledger, "utf8").trim() === crossings,
   );
+  await eventually("a refused flush of the stopped worker", async () => {
+    const refused = await store.query(
+      "select from flushes where writer = $1 and reply -> 'lost' ->> 0 = $2",
+      [owner.worker_id, handle.runId],
+    );
+    return refused.length === 1;
+  });
   await holder.query("commit");
 
   const reborn = await eventually("a new incarnation of the stopped worker", async () =>
