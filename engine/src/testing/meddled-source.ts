@@ -2,7 +2,7 @@
  * A way to Postgres on which a test breaks or holds statements by their names.
  *
  * Promises that whatever it lets through reaches the real database unchanged. A broken statement is one whose connection
- * is lost before it was sent; a held one is executed, and its answer waits.
+ * is lost before it was sent; a held one is executed, and its answer waits until it is let through or lost.
  */
 import type pg from "pg";
 import type { ConnectionSource } from "../store/connection-source.ts";
@@ -10,19 +10,24 @@ import type { ConnectionSource } from "../store/connection-source.ts";
 type Answer = (error: Error | null, result: pg.QueryResult) => void;
 type Ask = (config: pg.QueryConfig, answer: Answer) => void;
 
+type Hold = (answer: { readonly error: Error | null; pass(): void; lose(): void }) => void;
+
 /** A statement whose answer is held. */
 export interface HeldAnswer {
-  /** Settles when Postgres has answered. */
+  /** Settles when Postgres has answered; rejects when the answer is an error. */
   readonly answered: Promise<void>;
   /** Lets the answer through. */
   release(): void;
+  /** Loses the connection in the answer's place: what was asked for stands, and who asked does not hear of it. */
+  lose(): void;
 }
 
 export class MeddledSource {
   readonly source: ConnectionSource;
   readonly #broken = new Map<string, number>();
   readonly #ears = new Map<string, () => void>();
-  readonly #held = new Map<string, (pass: () => void) => void>();
+  readonly #held = new Map<string, Hold>();
+  readonly #losing = new Map<string, number>();
 
   constructor(source: ConnectionSource) {
     this.source = {
@@ -46,12 +51,27 @@ export class MeddledSource {
   /** Holds the answer of the statement that comes next under this name. */
   holdNext(name: string): HeldAnswer {
     const answered = Promise.withResolvers<void>();
-    const released = Promise.withResolvers<void>();
-    this.#held.set(name, (pass) => {
-      answered.resolve();
-      void released.promise.then(pass);
+    const decided = Promise.withResolvers<"pass" | "lose">();
+    this.#held.set(name, ({ error, pass, lose }) => {
+      if (error === null) answered.resolve();
+      else answered.reject(error);
+      void decided.promise.then((decision) => (decision === "pass" ? pass() : lose()));
     });
-    return { answered: answered.promise, release: () => released.resolve() };
+    return {
+      answered: answered.promise,
+      release: () => decided.resolve("pass"),
+      lose: () => decided.resolve("lose"),
+    };
+  }
+
+  /** Loses every answer under this name from now on. */
+  loseEach(name: string): void {
+    this.#losing.set(name, 0);
+  }
+
+  /** How many answers `loseEach` has lost. */
+  lossCount(name: string): number {
+    return this.#losing.get(name) ?? 0;
   }
 
   /** Settles when a listening connection has heard this payload. */
@@ -71,11 +91,32 @@ export class MeddledSource {
         this.#broken.set(name, left - 1);
         client.connection.stream.destroy();
       }
-      const hold = this.#held.get(name);
+      const hold = this.#held.get(name) ?? this.#loss(name);
       this.#held.delete(name);
-      ask(config, hold === undefined ? answer : (error, result) => hold(() => answer(error, result)));
+      ask(config, (error, result) => {
+        const pass = (): void => answer(error, result);
+        const lose = (): void => {
+          client.connection.stream.destroy();
+          answer(new Error("the test lost this answer"), result);
+        };
+        if (hold === undefined) pass();
+        else hold({ error, pass, lose });
+      });
     };
     client.query = meddled as unknown as pg.Client["query"];
     return client;
+  }
+
+  #loss(name: string): Hold | undefined {
+    if (!this.#losing.has(name)) return undefined;
+    return ({ error, pass, lose }) => {
+      // What Postgres refused is no acknowledgement.
+      if (error !== null) {
+        pass();
+        return;
+      }
+      this.#losing.set(name, this.lossCount(name) + 1);
+      lose();
+    };
   }
 }

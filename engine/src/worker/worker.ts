@@ -44,6 +44,9 @@ export interface WorkerStatus {
 const RELEASE_MAX = 500;
 const PRUNE_MAX = 500;
 const HAND_OVER_MAX = 1_000;
+/** Tries after a lost connection, and the pause between two. */
+const HAND_OVER_TRIES = 3;
+const HAND_OVER_AGAIN_MS = 100;
 /** Between two tries to register a new incarnation while the database is away. */
 const BEGIN_AGAIN_MS = 500;
 const BLAME_NOBODY: LoopMarks = { enter: () => undefined, leave: () => undefined };
@@ -388,7 +391,20 @@ export class EngineWorker {
     await this.#control.close();
   }
 
+  /** Tries again when the connection is lost: what was not handed over would wait until this worker is found dead. */
   async #handOver(): Promise<void> {
+    for (let tryNo = 1; ; tryNo += 1) {
+      try {
+        await this.#handOverOnce();
+        return;
+      } catch (error) {
+        if (tryNo === HAND_OVER_TRIES || classifySqlError(error) !== "transient") throw error;
+        await delay(HAND_OVER_AGAIN_MS);
+      }
+    }
+  }
+
+  async #handOverOnce(): Promise<void> {
     const { workerId } = this.#incarnation;
     for (;;) {
       const { rows } = await this.#control.query<{ task_queue: string; released: number }>({
