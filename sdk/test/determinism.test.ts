@@ -150,6 +150,13 @@ test("real I/O that is awaited is found at once, with its line", async () => {
   expect(problem).toMatchObject({ name: "DeterminismViolation", code: "DETERMINISM_VIOLATION" });
   expect(lineOf(problem)).toBe(marked("real I/O"));
   expect(problem.message).toMatch(/^an await in "asks" after position 0 .* do it in an activity$/);
+  await store.worker({
+    taskQueue: QUEUE,
+    workflow: async function asks() {
+      return [await charge(), await ship()];
+    },
+  });
+  expect(await handle.result()).toEqual(["charged", "shipped"]);
 });
 
 async function lookUp(): Promise<string> {

@@ -1,9 +1,12 @@
 /**
  * Who counts as waiting for a signal that names no run.
  */
+import { resolveConnection } from "@memflow/engine";
+import type { Invoke } from "@memflow/engine";
+import { MeddledSource } from "@memflow/engine/testing";
 import { MemFlow } from "@memflow/sdk";
 import { expect, test } from "vitest";
-import { eventually, setup } from "./setup.ts";
+import { eventually, recorded, setup } from "./setup.ts";
 
 const QUEUE = "waits";
 
@@ -40,4 +43,38 @@ test("a wait that was over before it was recorded catches no later signal", asyn
   expect(await store.query("select from waits")).toHaveLength(0);
   const receipt = await store.client.workflow.signal("early", 2);
   expect(receipt.runId).toBeNull();
+});
+
+test("a run that is handed over before its wait was recorded waits on, and gets what was kept meanwhile", async () => {
+  const store = await setup();
+  const latch = Promise.withResolvers<void>();
+  const { step } = MemFlow.workflow.proxyActivities({ activities: { step: () => latch.promise } });
+  const stepping = async (): Promise<unknown> => {
+    await step();
+    return await MemFlow.workflow.waitFor("kept");
+  };
+  const workflows: ReadonlyMap<string, Invoke> = new Map([["stepping", stepping]]);
+  const handle = await store.client.workflow.start({ taskQueue: QUEUE, workflowName: "stepping", args: [] });
+  const first = await store.engine({ taskQueue: QUEUE, workflows });
+  await eventually("the step runs", () => first.status.runningActivities === 1);
+  first.crash();
+  await store.bury(first.status.workerId);
+
+  const meddled = new MeddledSource(resolveConnection(store.url));
+  const inbox = meddled.holdNext("memflow_loadInbox");
+  const second = await store.engine({ taskQueue: QUEUE, workflows, tuning: { source: meddled.source } });
+  await inbox.answered;
+  latch.resolve();
+  await recorded(handle, "activity_completed");
+  expect((await store.client.workflow.signal("kept", 7)).runId).toBeNull();
+  const stopped = second.shutdown({ graceMs: 0 });
+  await eventually("it has no owner", async () => {
+    const [row] = await store.query<{ owner: string | null }>("select owner from runs");
+    return row?.owner === null;
+  });
+  inbox.release();
+  await stopped;
+
+  await store.engine({ taskQueue: QUEUE, workflows });
+  expect(await handle.result()).toBe(7);
 });

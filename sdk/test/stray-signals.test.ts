@@ -1,3 +1,5 @@
+import type { CrashPoint } from "@memflow/engine";
+import { observeCrashPoints } from "@memflow/engine/testing";
 import { MemFlow } from "@memflow/sdk";
 import { expect, test } from "vitest";
 import { eventually, setup } from "./setup.ts";
@@ -14,6 +16,15 @@ async function late(): Promise<string> {
 }
 
 async function patient(): Promise<string> {
+  return await MemFlow.workflow.waitFor<string>("stray-bell");
+}
+
+const { prepare } = MemFlow.workflow.proxyActivities<{ prepare(): void }>({
+  activities: { prepare: () => undefined },
+});
+
+async function ready(): Promise<string> {
+  await prepare();
   return await MemFlow.workflow.waitFor<string>("stray-bell");
 }
 
@@ -48,4 +59,26 @@ test("a run that was given its signal before a takeover is not given the next on
   const other = await start();
 
   await expect(other.result()).resolves.toBe("second");
+});
+
+test("a run whose new owner dies at once is not left waiting unknown to all", async () => {
+  const store = await setup();
+  const workflows = { ready };
+  const taskQueue = "stray";
+  const stopAt = async (point: CrashPoint): Promise<void> => {
+    const engine = await store.engine({ taskQueue: "nothing", workflows: {} });
+    const observer = observeCrashPoints(engine, { point, occurrence: 1, how: "crash" });
+    const serving = engine.serve(taskQueue, new Map([["ready", (): Promise<string> => ready()]]));
+    await observer.stopped;
+    await serving.catch(() => undefined);
+    await store.bury(engine.status.workerId);
+  };
+  const handle = await store.client.workflow.start({ taskQueue, workflowName: "ready" });
+  await stopAt("flush.committed");
+  await stopAt("flush.applied");
+  await store.engine({ taskQueue, workflows });
+
+  await store.client.workflow.signal("stray-bell", "rung");
+
+  await expect(handle.result()).resolves.toBe("rung");
 });

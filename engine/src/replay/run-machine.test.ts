@@ -353,6 +353,20 @@ test("a rejection after the function has thrown is not what the run fails with",
   expect(run.state).toMatchObject({ kind: "failed", failure: { message: "main" } });
 });
 
+test("a wait that lost a race takes the next signal; raced again, it gives it to the code", async () => {
+  const run = await HandDrivenRun.start(async () => {
+    const message = durable.waitFor("s");
+    const rounds: unknown[] = [];
+    for (let round = 0; round < 2; round += 1) {
+      rounds.push(await Promise.race([message, durable.sleep(10).then(() => "timeout")]));
+    }
+    return rounds;
+  });
+  await run.fire(1);
+  await run.signal("s", "in time");
+  expect(run.result).toEqual(["timeout", "in time"]);
+});
+
 test("a durable timer runs its callback inside the run", async () => {
   const run = await HandDrivenRun.start(async () => {
     const firedAt = await new Promise<number>((resolve) => setTimeout(() => resolve(Date.now()), 500));

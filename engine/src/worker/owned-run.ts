@@ -193,10 +193,13 @@ export class OwnedRun {
     return this.facts.runId;
   }
 
-  /** Local work is outstanding: code to run, an attempt that runs or waits for a slot, or rows that must stand first. */
+  /**
+   * Local work is outstanding: code to run, an attempt that runs or waits for a slot, rows that must stand first, or an
+   * inbox to read. A run that is not busy has its waits in rows: else nobody who takes it over could be woken by them.
+   */
   get busy(): boolean {
-    if (this.end !== undefined || this.pending.length > 0 || this.unapplied.length > 0 || this.feeding)
-      return true;
+    if (this.end !== undefined || this.pending.length > 0 || this.unapplied.length > 0) return true;
+    if (this.feeding || this.unread) return true;
     for (const activity of this.activities.values()) {
       if (activity.state === "running" || activity.state === "waiting" || activity.state === "writing")
         return true;
