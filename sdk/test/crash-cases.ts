@@ -1,13 +1,13 @@
 /**
- * One case of the crash matrix: a sample workflow, a worker that crashes at one place, and another that takes over.
+ * One case of the crash matrix: a sample workflow, a worker that stops at one place, and another that takes over.
  *
  * Promises that the crashed worker is dead to the database as soon as it has crashed, so that no case waits for a
  * heartbeat to be missed; and that a case ends when all its runs have.
  */
 import { EngineWorker } from "@memflow/engine";
-import type { Invoke } from "@memflow/engine";
+import type { CrashPoint, Invoke } from "@memflow/engine";
 import { Session, eventually, lookAtStore, observeCrashPoints, testSource } from "@memflow/engine/testing";
-import type { CrashPlace } from "@memflow/engine/testing";
+import type { StopPlace } from "@memflow/engine/testing";
 import type { WorkflowHandle, WorkflowOptions } from "@memflow/sdk";
 import { intercepted } from "../src/interceptors.ts";
 import { recordingOf } from "./recordings.ts";
@@ -32,9 +32,9 @@ export interface Sample {
 export interface CaseOutcome {
   readonly recording: readonly RecordedRun[];
   /** How often the first worker passed each crash point. */
-  readonly counts: ReadonlyMap<string, number>;
-  /** How many of the planned crashes happened. */
-  readonly crashCount: number;
+  readonly counts: ReadonlyMap<CrashPoint, number>;
+  /** How many of the planned stops happened. */
+  readonly stopCount: number;
 }
 
 export const SAMPLES: readonly Sample[] = [
@@ -81,8 +81,8 @@ const TUNING = {
 } as const;
 
 /**
- * Runs cases one after another in one schema. The worker that mended the last crash is the one that crashes next, so
- * that each crash costs one new worker.
+ * Runs cases one after another in one schema. The worker that took over last is the one that stops next, so
+ * that each stop costs one new worker.
  */
 export class CaseLane {
   readonly #store: TestStore;
@@ -94,19 +94,19 @@ export class CaseLane {
     this.#session = new Session({ source: testSource(), purpose: "test" });
   }
 
-  /** Runs a sample once; a worker crashes at each of the places in turn, and one more worker is not disturbed. */
-  async run(sample: Sample, caseName: string, crashes: readonly CrashPlace[] = []): Promise<CaseOutcome> {
+  /** Runs a sample once; a worker stops at each of the places in turn, and one more worker is not disturbed. */
+  async run(sample: Sample, caseName: string, stops: readonly StopPlace[] = []): Promise<CaseOutcome> {
     let worker = (this.#worker ??= await this.#startWorker());
-    const first = observeCrashPoints(worker, crashes[0]);
+    const first = observeCrashPoints(worker, stops[0]);
     let observer = first;
     const workflowIds = Object.keys(sample.starts(caseName)).map((name) => `${caseName}-${name}`);
     await serve(worker, caseName);
     const ended = this.#allEnded(workflowIds, await startRuns(this.#store, sample, caseName));
-    let crashCount = 0;
-    for (const next of [...crashes.slice(1), undefined]) {
-      const crashed = await Promise.race([observer.crashed.then(() => true), ended.then(() => false)]);
-      if (!crashed) break;
-      crashCount += 1;
+    let stopCount = 0;
+    for (const next of [...stops.slice(1), undefined]) {
+      const stopped = await Promise.race([observer.stopped.then(() => true), ended.then(() => false)]);
+      if (!stopped) break;
+      stopCount += 1;
       const dead = worker.status.workerId;
       worker = this.#worker = await this.#startWorker();
       observer.stop();
@@ -119,7 +119,7 @@ export class CaseLane {
     const recording = await lookAtStore({ source: testSource(), schema: this.#store.namespace }, (snapshot) =>
       recordingOf(snapshot, workflowIds, caseName),
     );
-    return { recording, counts: first.counts, crashCount };
+    return { recording, counts: first.counts, stopCount };
   }
 
   async close(): Promise<void> {

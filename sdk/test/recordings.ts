@@ -2,6 +2,7 @@
  * What a run left behind, in a form in which two runs of the same program can be compared: with the names of places in
  * the family instead of ids, and without times, owners and stacks.
  */
+import { isDeepStrictEqual } from "node:util";
 import type { Json } from "@memflow/sdk";
 import { readEntity } from "@memflow/engine/testing";
 import type { StoreSnapshot } from "@memflow/engine/testing";
@@ -99,11 +100,29 @@ export async function recordingOf(
     .sort((a, b) => (a.place < b.place ? -1 : 1));
 }
 
-/** The same with every history as a set: for programs whose work completes in any order. */
-export function withoutOrder(runs: readonly RecordedRun[]): RecordedRun[] {
+/** Two recordings of one program. */
+export interface RecordingPair {
+  readonly expected: readonly RecordedRun[];
+  readonly actual: readonly RecordedRun[];
+  /** True: its work completes in any order, so that histories are compared as sets. */
+  readonly concurrent: boolean;
+}
+
+/** The runs that differ; undefined when none does. */
+export function differenceOf(pair: RecordingPair): Pick<RecordingPair, "expected" | "actual"> | undefined {
+  const order = pair.concurrent ? withoutOrder : (runs: readonly RecordedRun[]) => runs;
+  const expected = order(pair.expected);
+  const actual = order(pair.actual);
+  if (isDeepStrictEqual(actual, expected)) return undefined;
+  const differs = (runs: readonly RecordedRun[], others: readonly RecordedRun[]): readonly RecordedRun[] =>
+    runs.filter((run) => !others.some((other) => isDeepStrictEqual(run, other)));
+  return { expected: differs(expected, actual), actual: differs(actual, expected) };
+}
+
+function withoutOrder(runs: readonly RecordedRun[]): RecordedRun[] {
   return runs.map((run) => ({
     ...run,
-    history: [...run.history].sort((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)),
+    history: run.history.toSorted((a, b) => (JSON.stringify(a) < JSON.stringify(b) ? -1 : 1)),
   }));
 }
 

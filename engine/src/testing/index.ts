@@ -17,7 +17,7 @@ export { checkReplays } from "./checkers/replays.ts";
 export { checkTerminalStates, rememberEndedRuns } from "./checkers/terminal-states.ts";
 export type { EndedRuns } from "./checkers/terminal-states.ts";
 export { observeCrashPoints } from "./crash-observer.ts";
-export type { CrashObserver, CrashPlace } from "./crash-observer.ts";
+export type { CrashObserver, StopPlace } from "./crash-observer.ts";
 export { eventually } from "./eventually.ts";
 export { Session } from "../store/session.ts";
 export { MeddledSource } from "./meddled-source.ts";
