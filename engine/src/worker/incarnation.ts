@@ -86,6 +86,8 @@ export class Incarnation {
   #alive = true;
   #draining = false;
   #suspectHeld: OwnedRun | undefined;
+  /** Suspects were ready when somebody last looked. */
+  #suspectsReady = false;
   #pausedAtMs = -Infinity;
   #claiming: Promise<unknown> = Promise.resolve();
   #claimLost = false;
@@ -344,6 +346,7 @@ export class Incarnation {
 
   /** Runs that others died on are ready: they are claimed alone, while nothing else is busy here. */
   expectSuspects(expected: boolean): void {
+    this.#suspectsReady = expected;
     if (!expected || this.#draining || !this.#alive) return;
     if (this.busyCount > 0) {
       const nowMs = this.#context.nowMs();
@@ -356,17 +359,29 @@ export class Incarnation {
 
   async #claimSuspects(): Promise<void> {
     try {
+      let claimed = false;
       for (const taskQueue of this.#context.services.keys())
-        await this.#inTurn(() => this.#claimRuns(taskQueue, true));
+        claimed = (await this.#inTurn(() => this.#claimRuns(taskQueue, true))) || claimed;
+      if (claimed) return;
+      this.#suspectsReady = false;
+      this.#pumpAll(false);
     } catch (error) {
       if (this.#alive)
         this.#context.options.log("warn", "claiming a suspect failed", { error: String(error) });
     }
   }
 
+  /** A suspect that rests makes room: for the next one at once, for there may be many, else for everybody. */
+  #afterSuspect(): void {
+    if (this.#suspectHeld === undefined || isAtWork(this.#suspectHeld)) return;
+    this.#suspectHeld = undefined;
+    if (this.#suspectsReady && this.busyCount === 0) void this.#claimSuspects();
+    else this.#pumpAll(false);
+  }
+
   /** Whether claims wait: a suspect is alone here, or shall be. */
   get #restrained(): boolean {
-    if (this.#suspectHeld !== undefined && !this.#suspectHeld.dropped && this.#suspectHeld.busy) return true;
+    if (this.#suspectHeld !== undefined && isAtWork(this.#suspectHeld)) return true;
     this.#suspectHeld = undefined;
     return this.#context.nowMs() - this.#pausedAtMs < SUSPECT_PAUSE_MS;
   }
@@ -580,6 +595,7 @@ export class Incarnation {
     this.#tell(reply);
     crashPoint("flush.applied", this.workerId);
     this.#checkEmpty();
+    this.#afterSuspect();
     if (this.#starved) {
       this.#starved = false;
       this.#pumpAll(false);
@@ -906,6 +922,10 @@ function canFail({ draft }: PendingEvent): boolean {
 /** True when an event of this number stands already. */
 function isHistoryAhead(error: unknown): boolean {
   return (error as { readonly constraint?: unknown }).constraint === "events_pkey";
+}
+
+function isAtWork(run: OwnedRun): boolean {
+  return !run.dropped && run.busy;
 }
 
 function isFresh(claim: ClaimedRun): boolean {
