@@ -7,7 +7,7 @@
 import { setTimeout as delay } from "node:timers/promises";
 
 import { DuplicateJobError, MemFlowError, RunClosedError, WorkflowNotFoundError } from "../core/errors.ts";
-import { EVENT_WORD } from "../core/events.ts";
+import { EVENT_WORD, STRAY_SIGNAL_MS } from "../core/events.ts";
 import type { EventKind } from "../core/events.ts";
 import { foldChange } from "../core/entity-fold.ts";
 import type { EntityChange } from "../core/entity-fold.ts";
@@ -143,7 +143,6 @@ interface StopReceipt {
 const EVENT_PAGE = 5_000;
 /** A database that is away for longer does not keep a client from closing. */
 const CLOSE_WAIT_MS = 5_000;
-const KEEP_MS_DEFAULT: number = 24 * 60 * 60 * 1000;
 
 export class StoreClient {
   readonly #schema: string;
@@ -504,7 +503,7 @@ export class StoreClient {
 }
 
 function encodeSignal({ signalId, payload, toRunId, keepMs }: SignalRequest): string {
-  const head = JSON.stringify({ name: signalId, to: toRunId, ttl_ms: keepMs ?? KEEP_MS_DEFAULT });
+  const head = JSON.stringify({ name: signalId, to: toRunId, ttl_ms: keepMs ?? STRAY_SIGNAL_MS });
   return withPayload(head, "payload", payload);
 }
 

@@ -50,6 +50,9 @@ export const EVENT_WORD: Readonly<Record<EventKind, string>> = {
   21: "entity_read",
 };
 
+/** How long a signal without an address is kept when nobody waits for it, unless its sender says. */
+export const STRAY_SIGNAL_MS: number = 24 * 60 * 60 * 1000;
+
 /** An event before its flush: its number within the run is given when the flush is built. */
 export interface EventDraft {
   readonly kind: EventKind;

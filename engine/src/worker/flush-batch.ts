@@ -4,7 +4,7 @@
  * Promises runs in ascending order of their ids, event numbers without gaps, and nothing but parameters: pure but for
  * the clock that it is given.
  */
-import { EVENT_KIND } from "../core/events.ts";
+import { EVENT_KIND, STRAY_SIGNAL_MS } from "../core/events.ts";
 import type { HistoryEvent } from "../core/events.ts";
 import {
   boolArray,
@@ -362,9 +362,6 @@ function addCommand(
       );
   }
 }
-
-/** How long a signal that nobody waits for is kept. */
-const STRAY_SIGNAL_MS: number = 24 * 60 * 60 * 1000;
 
 function addEnd(contribution: RunContribution, add: (part: string, member: Member) => void): void {
   const { run, end } = contribution;

@@ -105,7 +105,7 @@ export class FlushLane {
     }
     this.#busy = true;
     void this.#commit(contributions).then(
-      (then) => setImmediate(() => this.#end(contributions, then)),
+      (then) => setImmediate(() => this.#end(then)),
       (error: unknown) =>
         setImmediate(() => {
           this.#busy = false;
@@ -125,7 +125,6 @@ export class FlushLane {
       if (run.dropped) continue;
       const contribution = contributionOf(run, { nowMs, eventsMax: eventsLeft, bytesMax: bytesLeft });
       if (contribution === undefined) continue;
-      run.flushing = true;
       eventsLeft -= contribution.events.length;
       for (const event of contribution.events) bytesLeft -= event.payload?.length ?? 0;
       contributions.push(contribution);
@@ -189,9 +188,8 @@ export class FlushLane {
     };
   }
 
-  #end(contributions: readonly RunContribution[], then: () => void): void {
+  #end(then: () => void): void {
     this.#busy = false;
-    for (const { run } of contributions) run.flushing = false;
     if (!this.#host.alive()) return;
     then();
     if (!this.#scheduled) this.#begin();

@@ -147,8 +147,6 @@ export class OwnedRun {
   releasing: boolean = false;
   /** Record one event per flush: Postgres refuses one of several. */
   oneByOne: boolean = false;
-  /** A flush with a part of it is on its way. */
-  flushing: boolean = false;
   /** Its machine waits for changes of its entity to be read. */
   feeding: boolean = false;
   /** Its inbox, as it was at the claim, is not read yet: it may hold what the code waits for. */

@@ -92,8 +92,11 @@ export async function readDocument(root: string, file: string): Promise<string> 
 }
 
 async function findDocuments(root: string, path: string, depth = 0): Promise<CorpusDocument[]> {
-  const stats = await lstat(path).catch(() => undefined);
-  // Gone since its folder was read: it is not part of the corpus.
+  const stats = await lstat(path).catch((error: unknown) => {
+    // Gone since its folder was read: it is not part of the corpus.
+    if ((error as NodeJS.ErrnoException).code === "ENOENT") return undefined;
+    throw error;
+  });
   if (stats === undefined) return [];
   if (stats.isFile()) {
     if (!TEXT_EXTENSIONS.has(extname(path).toLowerCase())) return [];
