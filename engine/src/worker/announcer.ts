@@ -1,0 +1,63 @@
+/**
+ * Tells others, and this incarnation itself, where there is something to do.
+ *
+ * Promises nothing: what it says may be lost, and a sweep or a poll finds it. Nobody is told of what is done here.
+ */
+import { channelName } from "../store/identifiers.ts";
+import type { IncarnationContext } from "./incarnation-context.ts";
+import type { FlushReply, Wake } from "./flush-lane.ts";
+import type { RunContribution } from "./owned-run.ts";
+
+/** What it tells the incarnation itself. */
+export interface AnnouncerHost {
+  pump(taskQueue: string, mayHaveAttempts: boolean): void;
+  wake(runIds: Iterable<string>): void;
+}
+
+export class Announcer {
+  readonly #context: IncarnationContext;
+  readonly #host: AnnouncerHost;
+
+  constructor(context: IncarnationContext, host: AnnouncerHost) {
+    this.#context = context;
+    this.#host = host;
+  }
+
+  /** A queue has work. */
+  announce(taskQueue: string, what: "runs" | "activities"): void {
+    const { notifier, options, services } = this.#context;
+    notifier.notify(channelName(options.schema, "queue", taskQueue), what);
+    if (services.has(taskQueue)) this.#host.pump(taskQueue, what === "activities");
+  }
+
+  /** Children, hooks and queued attempts are somebody's work now. */
+  announceNewWork(contribution: RunContribution): void {
+    for (const { command } of contribution.pendings) {
+      if (command?.kind === "child" || command?.kind === "hook") this.announce(command.taskQueue, "runs");
+    }
+    for (const write of contribution.writes)
+      if (write.state === "queued") this.announce(write.taskQueue, "activities");
+  }
+
+  /** Tells those whom a flush's reply names. */
+  tell(reply: FlushReply): void {
+    const { notifier } = this.#context;
+    for (const watch of [reply.watch, reply.extra?.watch]) {
+      for (const [channel, runIds] of Object.entries(watch ?? {})) {
+        for (const runId of runIds) notifier.notify(channel, runId);
+      }
+    }
+    this.wakeAll(reply.extra?.wake ?? []);
+    this.#host.wake(reply.extra?.inbox ?? []);
+  }
+
+  /** Runs have messages. */
+  wakeAll(wakes: readonly Wake[]): void {
+    const { notifier, options, workerId } = this.#context;
+    for (const { run, owner, queue } of wakes) {
+      if (owner === workerId) this.#host.wake([run]);
+      else if (typeof owner === "string") notifier.notify(channelName(options.schema, "worker", owner), run);
+      else if (typeof queue === "string") this.announce(queue, "runs");
+    }
+  }
+}

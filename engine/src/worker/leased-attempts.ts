@@ -1,0 +1,110 @@
+/**
+ * Attempts that were leased from the queue: runs them and says what became of them.
+ *
+ * Promises that each lease is settled: completed, failed, to be tried again, or given back unused.
+ */
+import { EVENT_KIND } from "../core/events.ts";
+import { encodeFailure } from "../core/failure.ts";
+import { isRetryable, normalizeRetryPolicy, retryDelayMs } from "../core/retry-policy.ts";
+import type { RetryPolicy } from "../core/retry-policy.ts";
+import type { ActivityExecutor, ActivityOutcome } from "./activity-executor.ts";
+import type { ActivitySettler, LeasedOutcome } from "./activity-settler.ts";
+import { contributionFailure } from "./contribution-failure.ts";
+import type { LeasedActivity } from "./run-loader.ts";
+import type { ActivityFinder } from "./worker-options.ts";
+
+/** What is said of an attempt, besides which one it is. */
+type Verdict = Pick<LeasedOutcome, "kind" | "payload" | "retryMs" | "advance">;
+
+const GIVEN_BACK: Verdict = { kind: 0, payload: null, retryMs: 0, advance: 0 };
+/** A later retry is left to the poll. */
+const RETRY_WATCH_MAX_MS = 60_000;
+
+export class LeasedAttempts {
+  readonly #activities: ActivityFinder;
+  readonly #executor: ActivityExecutor;
+  readonly #settler: ActivitySettler;
+  readonly #lookAgain: () => void;
+  readonly #held = new Map<string, { readonly runId: string; readonly position: number }>();
+
+  constructor(options: {
+    readonly activities: ActivityFinder;
+    readonly executor: ActivityExecutor;
+    readonly settler: ActivitySettler;
+    /** An attempt that failed here is due again. */
+    lookAgain(): void;
+  }) {
+    this.#activities = options.activities;
+    this.#executor = options.executor;
+    this.#settler = options.settler;
+    this.#lookAgain = () => options.lookAgain();
+  }
+
+  get size(): number {
+    return this.#held.size;
+  }
+
+  /** Which leases are held. */
+  all(): { readonly runId: string; readonly position: number }[] {
+    return [...this.#held.values()];
+  }
+
+  /** Runs an attempt that was leased now. */
+  run(taskQueue: string, lease: LeasedActivity): void {
+    const implementation = this.#activities.find(taskQueue, lease.name);
+    const { runId, position, attempt } = lease;
+    this.#held.set(`${runId}/${position}`, { runId, position });
+    const settle = (verdict: Verdict): void => this.#settler.add({ runId, position, attempt, ...verdict });
+    if (implementation === undefined) {
+      settle(GIVEN_BACK);
+      return;
+    }
+    const policy =
+      lease.policy === null
+        ? normalizeRetryPolicy(undefined, "retryPolicy")
+        : (JSON.parse(lease.policy) as RetryPolicy);
+    this.#executor.submit({
+      info: {
+        activityName: lease.name,
+        runId,
+        workflowId: lease.workflowId,
+        workflowName: lease.workflowName,
+        taskQueue,
+        position,
+        attempt,
+        signal: new AbortController().signal,
+      },
+      args: lease.args,
+      implementation,
+      settled: (outcome) => settle(verdictOf(outcome, attempt, policy)),
+      refused: () => settle(GIVEN_BACK),
+    });
+  }
+
+  /** These outcomes are recorded. */
+  settled(outcomes: readonly LeasedOutcome[]): void {
+    for (const { runId, position } of outcomes) this.#held.delete(`${runId}/${position}`);
+    for (const { retryMs } of outcomes) {
+      if (retryMs !== undefined && retryMs <= RETRY_WATCH_MAX_MS)
+        setTimeout(this.#lookAgain, retryMs).unref();
+    }
+  }
+
+  /** Postgres refuses an outcome for good: the attempt fails with the reason. */
+  refused(outcome: LeasedOutcome, error: unknown): void {
+    const payload = JSON.stringify(encodeFailure(contributionFailure(error)));
+    this.#settler.add({ ...outcome, kind: EVENT_KIND.activityFailed, payload, retryMs: undefined });
+  }
+}
+
+function verdictOf(outcome: ActivityOutcome, attempt: number, policy: RetryPolicy): Verdict {
+  if (outcome.kind === "completed")
+    return { kind: EVENT_KIND.activityCompleted, payload: outcome.result, retryMs: undefined, advance: 0 };
+  const again = attempt < policy.maximumAttempts && isRetryable(outcome.failure, policy);
+  return {
+    kind: EVENT_KIND.activityFailed,
+    payload: JSON.stringify(outcome.failure),
+    retryMs: again ? retryDelayMs(policy, attempt) : undefined,
+    advance: 1,
+  };
+}
