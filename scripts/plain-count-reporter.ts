@@ -2,8 +2,9 @@
  * Vitest reporter that closes a run with one plain line: `12 passed, 0 failed, 1 skipped`.
  *
  * The line is the last thing that the process writes, so that scripts can read it. Skipped tests are listed above it
- * with their reason. A test file that does not load and an error outside every test count as failures too: a run that
- * fails never shows `0 failed`.
+ * with their reason. A test file that does not load and an error outside every test count as failures too, and so does
+ * a run that fails by something else than a test (coverage, another reporter): a run that has tests and fails never
+ * shows `0 failed`.
  */
 import { writeSync } from "node:fs";
 import type { Reporter, SerializedError, TestCase, TestModule } from "vitest/node";
@@ -23,8 +24,11 @@ export default class PlainCountReporter implements Reporter {
   #count: PlainCount | undefined;
 
   onInit(): void {
-    process.once("exit", () => {
-      if (this.#count) writeSync(STDOUT, formatPlainCount(this.#count));
+    process.once("exit", (code) => {
+      if (this.#count === undefined) return;
+      const { passed, failed, skips } = this.#count;
+      const elsewhere = code !== 0 && failed === 0 && passed + skips.length > 0;
+      writeSync(STDOUT, formatPlainCount({ passed, failed: elsewhere ? 1 : failed, skips }));
     });
   }
 
