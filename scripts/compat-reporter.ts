@@ -1,5 +1,5 @@
 /**
- * Vitest reporter that holds docs/memflow-compat.md to its word: every test that a row of it names has run and passed in
+ * Vitest reporter that holds the page on MemFlow's compatibility to its word: every test that a row of it names has run and passed in
  * this very run. Else the run fails, and each row that does not hold is named.
  *
  * Judges whole runs alone. A run that a filter has narrowed (files, test names, a shard, an exclusion) can't know of the

@@ -1,5 +1,5 @@
 /**
- * Reads the tables of docs/memflow-compat.md, in which each row names the tests that prove it.
+ * Reads the tables of the page on MemFlow's compatibility, in which each row names the tests that prove it.
  *
  * A row is `| what | HotMesh | MemFlow | tests |`. Its id is the first cell. The third cell begins with the verdict. The
  * last holds tests as inline code, `file > full title`, one after the other with `<br>` between. Tables of another head

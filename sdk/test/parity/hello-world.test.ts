@@ -8,16 +8,20 @@ import { recorded, setup } from "../setup.ts";
 import { QUEUE, serving } from "./serving.ts";
 
 const noted: number[] = [];
-const { greet, note } = MemFlow.workflow.proxyActivities<{
+interface Activities {
   greet(name: string): string;
   note(drawn: number): number;
-}>({
-  activities: {
-    default: function greet(name: string): string {
-      return `hello ${name}`;
-    },
-    note: (drawn: number): number => noted.push(drawn),
+}
+
+/** As a module with a default export is imported. */
+const imported = {
+  default: function greet(name: string): string {
+    return `hello ${name}`;
   },
+  note: (drawn: number): number => noted.push(drawn),
+};
+const { greet, note } = MemFlow.workflow.proxyActivities<Activities>({
+  activities: imported as object as Activities,
 });
 
 const workflow = {
