@@ -2,6 +2,7 @@
  * Every example of the seed, run against a database that holds nothing of ours.
  */
 import { fork } from "node:child_process";
+import { randomBytes } from "node:crypto";
 import { once } from "node:events";
 import { MemFlow } from "@memflow/sdk";
 import { expect, onTestFinished, test } from "vitest";
@@ -122,10 +123,12 @@ test("the audit interceptor writes its lines around the workflow", async () => {
 });
 
 test("the worker and the client of the two-file example meet in an empty database, and their process ends", async () => {
-  const { url, namespace, query } = await setup();
-  const before = await query("select from pg_namespace where nspname = $1", [namespace]);
-  expect(before).toHaveLength(0);
-  const child = fork(new URL("two-file-example.ts", import.meta.url), [url, namespace], { stdio: "pipe" });
+  const { url, query } = await setup();
+  const database = `seed_${randomBytes(8).toString("hex")}`;
+  await query(`create database ${database}`);
+  onTestFinished(async () => void (await query(`drop database ${database} with (force)`)));
+  const address = Object.assign(new URL(url), { pathname: `/${database}` }).href;
+  const child = fork(new URL("two-file-example.ts", import.meta.url), [address], { stdio: "pipe" });
   const output: Buffer[] = [];
   child.stdout?.on("data", (bytes: Buffer) => output.push(bytes));
   const [code] = (await once(child, "exit")) as [number | null];

@@ -1,11 +1,11 @@
 /**
- * The seed's worker and client, as they stand there but for the imports and the namespace; a test runs it as a process.
+ * The seed's worker and client, as they stand there but for the imports and the address of the database; a test runs it as a process.
  */
 import { Client, MemFlow, Worker } from "@memflow/sdk";
 import { Client as Postgres } from "pg";
 import * as workflows from "./seed-workflows.ts";
 
-const [, , connectionString = "", namespace = ""] = process.argv;
+const [, , connectionString = ""] = process.argv;
 
 // Initialize worker
 await Worker.create({
@@ -13,7 +13,6 @@ await Worker.create({
     class: Postgres,
     options: { connectionString },
   },
-  namespace,
   taskQueue: "default",
   workflow: workflows.example,
 });
@@ -24,7 +23,6 @@ const client = new Client({
     class: Postgres,
     options: { connectionString },
   },
-  namespace,
 });
 
 // Start workflow
