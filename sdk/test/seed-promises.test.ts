@@ -5,10 +5,9 @@ import { fork } from "node:child_process";
 import { once } from "node:events";
 import { MemFlow } from "@memflow/sdk";
 import { expect, test } from "vitest";
+import { QUEUE, executions } from "./seed-promises-workflows.ts";
 import * as workflows from "./seed-promises-workflows.ts";
 import { eventually, recorded, setup } from "./setup.ts";
-
-const { QUEUE, executions } = workflows;
 
 test("durable execution: a run whose worker has crashed goes on, with its memory and without repeating an activity", async () => {
   const { client, engine, bury } = await setup();
@@ -28,7 +27,7 @@ test("durable execution: a run whose worker has crashed goes on, with its memory
 
 test("a durable JSONB entity for each workflow: the column is jsonb, and no run sees another's", async () => {
   const { client, worker, query } = await setup();
-  await worker({ taskQueue: QUEUE, workflow: workflows });
+  await worker({ taskQueue: QUEUE, workflow: { ...workflows } });
   const [one, two] = await Promise.all(
     ["one", "two?"].map((name) =>
       client.workflow.start({ taskQueue: QUEUE, workflowName: "remembers", args: [name] }),
@@ -43,7 +42,7 @@ test("a durable JSONB entity for each workflow: the column is jsonb, and no run 
 
 test("parallel perspectives: each is under way while the other is", async () => {
   const { client, worker } = await setup();
-  await worker({ taskQueue: QUEUE, workflow: workflows });
+  await worker({ taskQueue: QUEUE, workflow: { ...workflows } });
   const handle = await client.workflow.start({ taskQueue: QUEUE, workflowName: "perspectives" });
   expect(await handle.result()).toEqual(["optimistic", "skeptical"]);
 });
@@ -57,7 +56,7 @@ test("activities are automatically retried", async () => {
 
 test("a child workflow follows its own config, the parent has one attempt", async () => {
   const { client, worker } = await setup();
-  await worker({ taskQueue: QUEUE, workflow: workflows });
+  await worker({ taskQueue: QUEUE, workflow: { ...workflows } });
   const handle = await client.workflow.start({
     taskQueue: QUEUE,
     workflowName: "composes",
