@@ -27,7 +27,7 @@ test("durable execution: a run whose worker has crashed goes on, with its memory
 
 test("a durable JSONB entity for each workflow: the column is jsonb, and no run sees another's", async () => {
   const { client, worker, query } = await setup();
-  await worker({ taskQueue: QUEUE, workflow: { ...workflows } });
+  await worker({ taskQueue: QUEUE, workflow: workflows.remembers });
   const [one, two] = await Promise.all(
     ["one", "two?"].map((name) =>
       client.workflow.start({ taskQueue: QUEUE, workflowName: "remembers", args: [name] }),
@@ -42,7 +42,10 @@ test("a durable JSONB entity for each workflow: the column is jsonb, and no run 
 
 test("parallel perspectives: each is under way while the other is", async () => {
   const { client, worker } = await setup();
-  await worker({ taskQueue: QUEUE, workflow: { ...workflows } });
+  await worker({
+    taskQueue: QUEUE,
+    workflow: { perspectives: workflows.perspectives, meets: workflows.meets },
+  });
   const handle = await client.workflow.start({ taskQueue: QUEUE, workflowName: "perspectives" });
   expect(await handle.result()).toEqual(["optimistic", "skeptical"]);
 });
@@ -56,7 +59,10 @@ test("activities are automatically retried", async () => {
 
 test("a child workflow follows its own config, the parent has one attempt", async () => {
   const { client, worker } = await setup();
-  await worker({ taskQueue: QUEUE, workflow: { ...workflows } });
+  await worker({
+    taskQueue: QUEUE,
+    workflow: { composes: workflows.composes, stumbles: workflows.stumbles },
+  });
   const handle = await client.workflow.start({
     taskQueue: QUEUE,
     workflowName: "composes",
