@@ -6,13 +6,12 @@ import type { ConnectionSource, RunDescription, SignalReceipt, StoreClient } fro
 import type { ConnectionConfig } from "./connection.ts";
 import { guid } from "./guid.ts";
 import { WorkflowHandle } from "./handle.ts";
-import { checkName, checkStart } from "./options.ts";
+import { RETENTION_DEFAULT_SECONDS, checkName, checkStart } from "./options.ts";
 import type { WorkflowOptions } from "./options.ts";
 import { sharedClient } from "./shared-clients.ts";
 
 /** The namespace when none is given. */
 export const NAMESPACE_DEFAULT = "memflow";
-const RETENTION_DEFAULT_SECONDS = 604_800;
 
 /** MemFlow's client. Connects with its first call; `MemFlow.shutdown()` closes it. */
 export class Client {

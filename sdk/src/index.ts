@@ -6,6 +6,10 @@
  */
 export { MemFlow } from "./memflow.ts";
 export { activityInfo } from "./activity.ts";
+export { clearActivityInterceptors, registerActivityInterceptor } from "./activity-interceptors.ts";
+export type { ActivityCall, ActivityInterceptor } from "./activity-interceptors.ts";
+export { registerActivityWorker } from "./activity-worker.ts";
+export type { ActivityWorkerConfig } from "./activity-worker.ts";
 export type { ActivityInfo } from "@memflow/engine";
 export { Client, NAMESPACE_DEFAULT, WorkflowClient } from "./client.ts";
 export type { ListFilter } from "./client.ts";
@@ -29,6 +33,7 @@ export { Entity, WorkflowService as workflow } from "./workflow/index.ts";
 export type {
   ActivityConfig,
   ExecHookOptions,
+  HookBatchMember,
   HookOptions,
   ProxyType,
   WorkflowInfo,

@@ -2,6 +2,8 @@
  * MemFlow's static class: everything under one name, as its users know it.
  */
 import { didInterrupt } from "@memflow/engine";
+import { clearActivityInterceptors, registerActivityInterceptor } from "./activity-interceptors.ts";
+import { registerActivityWorker } from "./activity-worker.ts";
 import { Client } from "./client.ts";
 import { Connection } from "./connection.ts";
 import { guid } from "./guid.ts";
@@ -22,6 +24,10 @@ export class MemFlow {
   static readonly didInterrupt: typeof didInterrupt = didInterrupt;
   static readonly registerInterceptor: typeof registerInterceptor = registerInterceptor;
   static readonly clearInterceptors: typeof clearInterceptors = clearInterceptors;
+  static readonly registerActivityInterceptor: typeof registerActivityInterceptor =
+    registerActivityInterceptor;
+  static readonly clearActivityInterceptors: typeof clearActivityInterceptors = clearActivityInterceptors;
+  static readonly registerActivityWorker: typeof registerActivityWorker = registerActivityWorker;
   static readonly guid: typeof guid = guid;
 
   /** Stops every worker, hands their runs over, closes every connection. Idempotent; the process can end then. */

@@ -3,6 +3,8 @@
  */
 import { OptionError, encodeArguments, normalizeRetryPolicy, parseDurationMs } from "@memflow/engine";
 import type { RetryPolicyOptions } from "@memflow/engine";
+import { encodeRunOptions } from "./run-options.ts";
+import type { RunOptions } from "./run-options.ts";
 
 /** The workflow's own retry policy: a workflow that fails starts anew, with its entity. */
 export type WorkflowConfig = RetryPolicyOptions;
@@ -22,6 +24,11 @@ export interface WorkflowOptions {
   readonly expire?: number | undefined;
   /** Wait this long before the first step: milliseconds or `"5m"`. */
   readonly startDelay?: string | number | undefined;
+  /** The workflow id that the run shall know as its first ancestor (default: none, or the starting run's). */
+  readonly originJobId?: string | undefined;
+  /** The trace that the run belongs to, and the span above it, as W3C ids (default: made of the run id). */
+  readonly workflowTrace?: string | undefined;
+  readonly workflowSpan?: string | undefined;
   /** Accepted for MemFlow's sake; every run takes signals. */
   readonly signalIn?: boolean | undefined;
   readonly await?: boolean | undefined;
@@ -40,16 +47,24 @@ export interface CheckedStart {
   readonly delayMs: number;
 }
 
+/** Seconds that a finished run is kept: 7 days. */
+export const RETENTION_DEFAULT_SECONDS = 604_800;
 const NAME_BYTES_MAX = 512;
 const RETENTION_MAX_SECONDS = 2_147_483_647;
 /** What MemFlow has and this version does not: better refused than dropped in silence. */
 const NOT_YET: readonly string[] = ["search", "pending", "persistent"];
 
-/** Checks the options of a start. `defaults` fill in what the caller's place says. */
-export function checkStart(
-  options: WorkflowOptions,
-  defaults: { readonly taskQueue?: string | undefined; readonly args?: readonly unknown[] | undefined } = {},
-): CheckedStart {
+/** What the caller's place says where the options are silent. */
+interface StartDefaults extends Pick<
+  RunOptions,
+  "expire" | "jobId" | "originJobId" | "workflowTrace" | "workflowSpan"
+> {
+  readonly taskQueue?: string | undefined;
+  readonly args?: readonly unknown[] | undefined;
+}
+
+/** Checks the options of a start. */
+export function checkStart(options: WorkflowOptions, defaults: StartDefaults = {}): CheckedStart {
   if (typeof options !== "object" || options === null) {
     throw new OptionError({
       field: "options",
@@ -66,17 +81,47 @@ export function checkStart(
   if (!Array.isArray(args))
     throw new OptionError({ field: "args", value: args, remedy: "give an array of arguments" });
   const workflowName = checkName("workflowName", options.workflowName ?? options.entity);
+  const expire = checkExpire(options.expire) ?? defaults.expire ?? null;
   return {
     taskQueue: checkName("taskQueue", options.taskQueue ?? options.entity ?? defaults.taskQueue),
     workflowName,
     input: encodeArguments(args, { field: "args" }),
-    options:
-      options.config === undefined
-        ? null
-        : JSON.stringify({ retry: normalizeRetryPolicy(options.config, "config") }),
-    retentionSeconds: checkExpire(options.expire),
+    options: encodeRunOptions(carriedOptions(options, defaults, expire ?? undefined)),
+    retentionSeconds: expire,
     delayMs: options.startDelay === undefined ? 0 : parseDurationMs(options.startDelay, "startDelay"),
   };
+}
+
+function carriedOptions(
+  options: WorkflowOptions,
+  defaults: StartDefaults,
+  expire: number | undefined,
+): RunOptions {
+  return {
+    retry: options.config === undefined ? undefined : normalizeRetryPolicy(options.config, "config"),
+    expire,
+    jobId: defaults.jobId,
+    originJobId:
+      options.originJobId === undefined
+        ? defaults.originJobId
+        : checkName("originJobId", options.originJobId),
+    workflowTrace: checkTraceId("workflowTrace", options.workflowTrace, TRACE_ID) ?? defaults.workflowTrace,
+    workflowSpan: checkTraceId("workflowSpan", options.workflowSpan, SPAN_ID) ?? defaults.workflowSpan,
+  };
+}
+
+const TRACE_ID = /^(?!0+$)[0-9a-f]{32}$/u;
+const SPAN_ID = /^(?!0+$)[0-9a-f]{16}$/u;
+
+function checkTraceId(field: string, value: unknown, pattern: RegExp): string | undefined {
+  if (value === undefined) return undefined;
+  if (typeof value === "string" && pattern.test(value)) return value;
+  const digits = pattern === TRACE_ID ? 32 : 16;
+  throw new OptionError({
+    field,
+    value,
+    remedy: `give a W3C id of ${digits} lower-case hexadecimal digits, not all 0`,
+  });
 }
 
 /** A name that Postgres can hold and index. */

@@ -8,13 +8,8 @@ import {
   activityRegistry,
   resolveConnection,
 } from "@memflow/engine";
-import type {
-  ActivityFunction,
-  Invoke,
-  WorkerLog,
-  WorkerOptions as EngineWorkerOptions,
-  WorkerStatus,
-} from "@memflow/engine";
+import type { Invoke, WorkerLog, WorkerOptions as EngineWorkerOptions, WorkerStatus } from "@memflow/engine";
+import { activityFunctions } from "./activity-functions.ts";
 import { NAMESPACE_DEFAULT } from "./client.ts";
 import type { ConnectionConfig } from "./connection.ts";
 import { intercepted } from "./interceptors.ts";
@@ -99,7 +94,7 @@ export class Worker {
           "the worker's connection is readonly; a readonly connection may start and read runs, not execute them",
       });
     }
-    const workflows = functionsOf(config.workflow);
+    const workflows = functionsOf(config.workflow, config.connection);
     if (workflows.size === 0 && config.activities === undefined) {
       throw new OptionError({
         field: "workflow",
@@ -107,7 +102,8 @@ export class Worker {
         remedy: "give a workflow function, or an object of named functions",
       });
     }
-    if (config.activities !== undefined) activityRegistry.register(activitiesOf(config.activities));
+    if (config.activities !== undefined)
+      activityRegistry.register(Object.fromEntries(activityFunctions(config.activities, "activities")));
     const engineOptions: EngineWorkerOptions = {
       ...tuningOf(config.options ?? {}),
       source,
@@ -185,24 +181,19 @@ async function unshare(key: string, entry: SharedWorker): Promise<void> {
 }
 
 /** Workflow functions by every name they are known by. */
-function functionsOf(workflow: WorkerConfig["workflow"]): Map<string, Invoke> {
+function functionsOf(workflow: WorkerConfig["workflow"], connection: ConnectionConfig): Map<string, Invoke> {
   const functions = new Map<string, Invoke>();
   if (typeof workflow === "function") {
-    functions.set(checkName("workflow.name", workflow.name), intercepted(workflow));
+    functions.set(checkName("workflow.name", workflow.name), intercepted(workflow, connection));
     return functions;
   }
   for (const [key, value] of Object.entries(workflow ?? {})) {
     if (typeof value !== "function") continue;
-    functions.set(key, intercepted(value as WorkflowFunction));
+    functions.set(key, intercepted(value as WorkflowFunction, connection));
     if (value.name !== "" && !functions.has(value.name))
-      functions.set(value.name, intercepted(value as WorkflowFunction));
+      functions.set(value.name, intercepted(value as WorkflowFunction, connection));
   }
   return functions;
-}
-
-function activitiesOf(activities: Readonly<Record<string, unknown>>): Record<string, ActivityFunction> {
-  const functions = Object.entries(activities).filter(([, value]) => typeof value === "function");
-  return Object.fromEntries(functions) as Record<string, ActivityFunction>;
 }
 
 function tuningOf(options: WorkerTuning): Omit<EngineWorkerOptions, "source" | "schema"> {

@@ -115,12 +115,25 @@ test("they know the run that they are around", async () => {
   expect(seen).toEqual({
     workflowId: "known",
     workflowName: "greets",
+    workflowType: "greets",
     workflowTopic: `${QUEUE}-greets`,
+    workflowDimension: "",
     taskQueue: QUEUE,
     namespace: store.namespace,
     runId: handle.runId,
+    parentRunId: null,
+    originJobId: undefined,
+    workflowTrace: handle.runId.replaceAll("-", ""),
+    workflowSpan: handle.runId.replaceAll("-", "").slice(16),
     attempt: 1,
+    counter: 0,
     canRetry: true,
+    replay: false,
+    isHook: false,
+    expire: 604_800,
+    startTime: expect.any(Date) as unknown,
+    connection: store.connection,
+    raw: { data: { arguments: ["x"], workflowId: "known" } },
   });
 });
 

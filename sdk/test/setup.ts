@@ -36,6 +36,8 @@ export interface WorkerProcessOptions {
   /** The URL of the module whose exported functions are its workflows and hooks. */
   readonly module: string;
   readonly taskQueue: string;
+  /** What the functions of the module are (default: workflows). */
+  readonly serves?: "workflows" | "activities";
   readonly options?: WorkerConfig["options"];
 }
 

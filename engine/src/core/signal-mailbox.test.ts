@@ -99,3 +99,14 @@ test("what nobody took goes to the next attempt in order, without the answers of
   expect(next.take("b", 6)).toMatchObject({ data: "late" });
   expect(["a", "b", "done"].map((id) => next.take(id, 7))).toEqual([undefined, undefined, undefined]);
 });
+
+test("a wait that was taken back takes no signal: the next wait does", () => {
+  const mailbox = new SignalMailbox();
+  mailbox.take("a", 0);
+  mailbox.take("a", 1);
+  mailbox.forgetWait("a", 0);
+  mailbox.forgetWait("a", 0);
+  expect(mailbox.deliver("a", outside("1"))).toEqual([1]);
+  expect(mailbox.deliver("a", outside("2"))).toEqual([]);
+  expect(mailbox.take("a", 2)).toMatchObject({ data: "2" });
+});

@@ -41,6 +41,11 @@ export class SignalMailbox {
     return undefined;
   }
 
+  /** Takes back a wait whose time has passed: the next signal is not its. */
+  forgetWait(signalId: string, position: number): void {
+    remove(this.#waits, signalId, (waiting) => waiting === position);
+  }
+
   /** Registers an execHook that waits for a signal of `signalId`. */
   expectHook(signalId: string, wait: HookWait): void {
     this.#hooks.add(wait.hookRunId);

@@ -106,6 +106,7 @@ export class RunContext implements RunGuard {
   readonly witness: Witness | undefined;
   /** Told of a violation outside the run's activation: nothing else would look for it. */
   readonly #onStray: (() => void) | undefined;
+  readonly #isReplaying: () => boolean;
   #nowMs: number;
   #nextPosition: number;
   #random: () => number;
@@ -123,6 +124,7 @@ export class RunContext implements RunGuard {
     readonly signals: SignalMailbox;
     readonly witness?: Witness | undefined;
     readonly onStray?: (() => void) | undefined;
+    readonly isReplaying?: (() => boolean) | undefined;
   }) {
     this.facts = options.facts;
     this.attempt = options.attempt;
@@ -130,10 +132,16 @@ export class RunContext implements RunGuard {
     this.signals = options.signals;
     this.witness = options.witness;
     this.#onStray = options.onStray;
+    this.#isReplaying = options.isReplaying ?? (() => false);
     this.#nowMs = options.nowMs;
     this.#basePosition = options.basePosition;
     this.#nextPosition = options.basePosition;
     this.#random = createRandom(`${options.facts.runId}:${options.attempt}`);
+  }
+
+  /** True while events that were recorded before are applied again. */
+  get replaying(): boolean {
+    return this.#isReplaying();
   }
 
   get nextPosition(): number {

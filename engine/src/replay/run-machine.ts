@@ -55,6 +55,8 @@ export class RunMachine {
   #state: MachineState = { kind: "waiting" };
   #returned: MachineState | undefined;
   #started = false;
+  /** True while its history is replayed, which its driver knows; a machine under observation only ever replays. */
+  replaying: boolean;
   /** The hooks that this attempt of the workflow started. */
   readonly #hookRunIds = new Set<string>();
   #onStray: (() => void) | undefined;
@@ -63,6 +65,7 @@ export class RunMachine {
     this.facts = facts;
     this.#invoke = invoke;
     this.#witness = witness;
+    this.replaying = witness !== undefined;
     this.#context = this.#newContext({
       attempt: 1,
       basePosition: 0,
@@ -190,6 +193,7 @@ export class RunMachine {
       facts: this.facts,
       witness: this.#witness,
       onStray: () => this.#onStray?.(),
+      isReplaying: () => this.replaying,
     });
   }
 

@@ -72,6 +72,7 @@ export class RunDriver {
   /** Begins a run that nobody began before, or replays one from its history. */
   begin(run: OwnedRun, events: readonly HistoryEvent[], rows: readonly ActivityRow[]): void {
     if (events.length > 0) run.replayed = positionsOf(events);
+    run.machine.replaying = events.length > 0;
     run.machine.onStray(() => this.#strayed(run));
     this.#guarded(run, () => {
       run.machine.start();
@@ -262,6 +263,7 @@ export class RunDriver {
       this.#carryOut(run, command, state.kind === "waiting", rows);
     }
     run.replayed = undefined;
+    machine.replaying = false;
     if (run.restartAtMs !== undefined) this.#timers.push(run.restartAtMs, { run, kind: "restart" });
     if (state.kind !== "waiting" && run.end === undefined && run.restartAtMs === undefined) this.#finish(run);
     this.#host.mark(run);

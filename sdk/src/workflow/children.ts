@@ -5,6 +5,7 @@ import { CrossStoreError, MemFlowError, OptionError } from "@memflow/engine";
 import type { RunContext } from "@memflow/engine";
 import { checkName, checkStart } from "../options.ts";
 import type { WorkflowOptions } from "../options.ts";
+import { runOptionsOf, traceOf } from "../run-options.ts";
 import { runOf } from "./in-run.ts";
 
 /** How a hook is started: a function that runs inside this run's memory. */
@@ -93,11 +94,59 @@ export async function execHook<Result>(options: ExecHookOptions): Promise<Result
     options.signalId === undefined ? `hook-${context.uuid()}` : checkName("signalId", options.signalId);
   const args = [...(options.args ?? []), { signal: signalId, $memflow: true }];
   const start = toStart(context, "hook", options, args);
-  return await context.issue<Result>({ kind: "hook", name: start.workflowName, signalId }, (position) => {
+  const failureIsResult = options.config?.throwOnError === false;
+  const call = { kind: "hook", name: start.workflowName, signalId, failureIsResult } as const;
+  return await context.issue<Result>(call, (position) => {
     context.signals.expectHook(signalId, { position, hookRunId: start.runId });
     context.command({ kind: "wait", position, signalId });
     return { ...start, position, awaited: true };
   });
+}
+
+/** One hook of a batch: its result is known by `key`. */
+export interface HookBatchMember {
+  readonly key: string;
+  readonly options: ExecHookOptions;
+}
+
+/**
+ * Starts hooks at once and waits for all of them, each as `execHook` does.
+ *
+ * @param members - A key for each result, and the options of its hook.
+ * @returns The answers by key.
+ * @throws {OptionError} When two keys are equal. What the first hook throws that fails; the others go on.
+ *
+ * @example
+ * const { optimist, skeptic } = await MemFlow.workflow.execHookBatch<{ optimist: string; skeptic: string }>([
+ *   { key: 'optimist', options: { taskQueue: 'research', workflowName: 'optimisticView', args: ['query'] } },
+ *   { key: 'skeptic', options: { taskQueue: 'research', workflowName: 'skepticalView', args: ['query'] } },
+ * ]);
+ */
+export async function execHookBatch<Results>(members: readonly HookBatchMember[]): Promise<Results> {
+  const keys = checkKeys(members);
+  const answers = await Promise.all(members.map(async ({ options }) => await execHook<unknown>(options)));
+  return Object.fromEntries(keys.map((key, index) => [key, answers[index]])) as Results;
+}
+
+function checkKeys(members: readonly HookBatchMember[]): readonly string[] {
+  if (!Array.isArray(members)) {
+    throw new OptionError({
+      field: "members",
+      value: members,
+      remedy: "give an array of { key, options }",
+    });
+  }
+  const keys = new Set<string>();
+  for (const { key } of members) {
+    if (keys.has(checkName("key", key)))
+      throw new OptionError({
+        field: "key",
+        value: key,
+        remedy: "give each hook of a batch a key of its own",
+      });
+    keys.add(key);
+  }
+  return [...keys];
 }
 
 function toStart(
@@ -121,7 +170,16 @@ function toStart(
       remedy: "leave it out: a hook runs inside its own run",
     });
   }
-  const checked = checkStart(options, { taskQueue, args });
+  const inherited = runOptionsOf(context.facts);
+  const jobId = inherited.jobId ?? context.facts.workflowId;
+  const checked = checkStart(options, {
+    taskQueue,
+    args,
+    expire: inherited.expire,
+    originJobId: inherited.originJobId ?? jobId,
+    ...(kind === "hook" ? { jobId } : {}),
+    ...traceOf(context.facts),
+  });
   const runId = context.uuid();
   const workflowId =
     kind === "child" && options.workflowId !== undefined

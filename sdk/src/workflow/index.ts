@@ -2,15 +2,16 @@
  * What workflow and hook functions call: `MemFlow.workflow`.
  */
 import { didInterrupt } from "@memflow/engine";
-import { execChild, execHook, hook, startChild } from "./children.ts";
+import { execChild, execHook, execHookBatch, hook, startChild } from "./children.ts";
 import { Entity, entity } from "./entity.ts";
-import { random, workflowInfo } from "./info.ts";
+import { all } from "./all.ts";
+import { random, uuid4, workflowInfo } from "./info.ts";
 import { proxyActivities } from "./proxy-activities.ts";
-import { signal, waitFor } from "./signals.ts";
+import { condition, signal, waitFor } from "./signals.ts";
 import { sleepFor } from "./sleep.ts";
 
 export { Entity };
-export type { ExecHookOptions, HookOptions } from "./children.ts";
+export type { ExecHookOptions, HookBatchMember, HookOptions } from "./children.ts";
 export type { WorkflowInfo } from "./info.ts";
 export type { ActivityConfig, ProxyType } from "./proxy-activities.ts";
 
@@ -21,14 +22,18 @@ export class WorkflowService {
   static readonly sleepFor: typeof sleepFor = sleepFor;
   static readonly sleep: typeof sleepFor = sleepFor;
   static readonly waitFor: typeof waitFor = waitFor;
+  static readonly condition: typeof condition = condition;
   static readonly signal: typeof signal = signal;
   static readonly execChild: typeof execChild = execChild;
   static readonly executeChild: typeof execChild = execChild;
   static readonly startChild: typeof startChild = startChild;
   static readonly execHook: typeof execHook = execHook;
+  static readonly execHookBatch: typeof execHookBatch = execHookBatch;
   static readonly hook: typeof hook = hook;
   static readonly entity: typeof entity = entity;
+  static readonly all: typeof all = all;
   static readonly random: typeof random = random;
+  static readonly uuid4: typeof uuid4 = uuid4;
   static readonly workflowInfo: typeof workflowInfo = workflowInfo;
   static readonly getContext: typeof workflowInfo = workflowInfo;
   static readonly didInterrupt: typeof didInterrupt = didInterrupt;

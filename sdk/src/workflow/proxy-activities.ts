@@ -8,7 +8,11 @@ import {
   encodeArguments,
   normalizeRetryPolicy,
 } from "@memflow/engine";
-import type { ActivityFunction, RetryPolicyOptions } from "@memflow/engine";
+import type { RetryPolicy, RetryPolicyOptions } from "@memflow/engine";
+import { activityFunctions } from "../activity-functions.ts";
+import { throughActivityInterceptors } from "../activity-interceptors.ts";
+import { interceptorContext } from "../interceptors.ts";
+import { checkName } from "../options.ts";
 import { runOf } from "./in-run.ts";
 
 /** How activities are called. */
@@ -21,6 +25,8 @@ export interface ActivityConfig<Activities = unknown> {
   readonly retryPolicy?: RetryPolicyOptions | undefined;
   /** The later name of `retryPolicy`. */
   readonly retry?: RetryPolicyOptions | undefined;
+  /** Accepted for MemFlow's sake: an outcome is kept as long as its run. */
+  readonly expire?: string | number | undefined;
 }
 
 /** The same functions, each returning a promise. */
@@ -51,39 +57,41 @@ export type ProxyType<Activities> = {
  * @see docs/replay.md
  */
 export function proxyActivities<Activities>(config: ActivityConfig<Activities> = {}): ProxyType<Activities> {
-  const given = config.activities === undefined ? undefined : functionsOf(config.activities as object);
-  if (config.taskQueue !== undefined && config.taskQueue === "") {
-    throw new OptionError({
-      field: "taskQueue",
-      value: "",
-      remedy: "give the name of a task queue, or leave it out",
-    });
-  }
-  if (given !== undefined) activityRegistry.register(Object.fromEntries(given), config.taskQueue);
-  const policy = normalizeRetryPolicy(
-    config.retryPolicy ?? config.retry,
-    config.retry === undefined ? "retryPolicy" : "retry",
-  );
+  const { taskQueue, policy } = checkConfig(config);
+  const given =
+    config.activities === undefined ? undefined : activityFunctions(config.activities, "activities");
+  if (given !== undefined) activityRegistry.register(Object.fromEntries(given), taskQueue);
   const calls = new Map<string, (...args: unknown[]) => Promise<unknown>>();
   const callOf =
     (name: string): ((...args: unknown[]) => Promise<unknown>) =>
-    (...args) => {
+    (...callArgs) => {
       const context = runOf(`activity "${name}"`);
       const implementation = given?.get(name);
       if (given !== undefined && implementation === undefined) {
-        const taskQueue = config.taskQueue ?? context.facts.taskQueue;
-        throw new ActivityNotFoundError({ activityName: name, taskQueue, known: [...given.keys()] });
+        const known = [...given.keys()];
+        throw new ActivityNotFoundError({
+          activityName: name,
+          taskQueue: taskQueue ?? context.facts.taskQueue,
+          known,
+        });
       }
-      const encoded = encodeArguments(args, { field: `arguments of activity "${name}"` });
-      return context.issue({ kind: "activity", name, failureIsResult: !policy.throwOnError }, (position) => ({
-        kind: "activity",
-        position,
-        name,
-        args: encoded,
-        taskQueue: config.taskQueue ?? null,
-        policy,
-        implementation,
-      }));
+      return throughActivityInterceptors(
+        { activityName: name, args: callArgs, options: config as Readonly<Record<string, unknown>> },
+        () => interceptorContext(context),
+        (args) => {
+          const encoded = encodeArguments(args, { field: `arguments of activity "${name}"` });
+          const failureIsResult = !policy.throwOnError;
+          return context.issue({ kind: "activity", name, failureIsResult }, (position) => ({
+            kind: "activity",
+            position,
+            name,
+            args: encoded,
+            taskQueue: taskQueue ?? null,
+            policy,
+            implementation,
+          }));
+        },
+      );
     };
   return new Proxy({} as ProxyType<Activities>, {
     get: (_target, name) => {
@@ -102,18 +110,35 @@ export function proxyActivities<Activities>(config: ActivityConfig<Activities> =
   });
 }
 
-/** The functions of an object or module by key, and by their own name where that differs (default exports). */
-function functionsOf(activities: object): ReadonlyMap<string, ActivityFunction> {
-  const functions = new Map<string, ActivityFunction>();
-  if (typeof activities === "function") {
-    functions.set(activities.name, activities as ActivityFunction);
-    return functions;
+/** What a proxy may be told; what is not here would be dropped in silence. */
+const FIELDS: ReadonlySet<string> = new Set(["activities", "taskQueue", "retryPolicy", "retry", "expire"]);
+
+function checkConfig(config: ActivityConfig): {
+  readonly taskQueue: string | undefined;
+  readonly policy: RetryPolicy;
+} {
+  if (typeof config !== "object" || config === null) {
+    throw new OptionError({
+      field: "proxyActivities",
+      value: config,
+      remedy: "give an object such as { activities: { greet } }",
+    });
   }
-  for (const [key, value] of Object.entries(activities)) {
-    if (typeof value !== "function") continue;
-    functions.set(key, value as ActivityFunction);
-    if (value.name !== "" && value.name !== "default" && !functions.has(value.name))
-      functions.set(value.name, value as ActivityFunction);
+  for (const [field, value] of Object.entries(config)) {
+    if (FIELDS.has(field) || value === undefined) continue;
+    const remedy = `leave it out: proxyActivities takes ${[...FIELDS].join(", ")}`;
+    throw new OptionError({ field, value, remedy });
   }
-  return functions;
+  if (config.retry !== undefined && config.retryPolicy !== undefined) {
+    throw new OptionError({
+      field: "retry",
+      value: config.retry,
+      remedy: "give one of retry and retryPolicy, which are the same",
+    });
+  }
+  const field = config.retry === undefined ? "retryPolicy" : "retry";
+  return {
+    taskQueue: config.taskQueue === undefined ? undefined : checkName("taskQueue", config.taskQueue),
+    policy: normalizeRetryPolicy(config.retryPolicy ?? config.retry, field),
+  };
 }

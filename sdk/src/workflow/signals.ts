@@ -1,7 +1,7 @@
 /**
  * Signals inside a workflow: waiting for them and sending them.
  */
-import { decodePayload, encodePayload } from "@memflow/engine";
+import { decodePayload, encodePayload, parseDurationMs } from "@memflow/engine";
 import { checkName } from "../options.ts";
 import { runOf } from "./in-run.ts";
 
@@ -22,6 +22,41 @@ export async function waitFor<Payload>(signalId: string): Promise<Payload> {
   if (kept !== undefined) return decodePayload(kept.data) as Payload;
   context.command({ kind: "wait", position, signalId: id });
   return await context.expect<Payload>(position, { kind: "wait", name: id });
+}
+
+/**
+ * Waits for the next signal of an id, for a time: when it has passed first, the wait is taken back, and the next signal of
+ * the id is left for a later call. On replay the recorded outcome.
+ *
+ * @param signalId - The id, at most 512 bytes.
+ * @param timeout - Milliseconds, or a text that `ms` reads; without it, it waits as `waitFor` does.
+ * @returns What the sender gave; false when the time has passed.
+ * @throws {DurationError} When the timeout can't be read.
+ *
+ * @example
+ * const approval = await MemFlow.workflow.condition<{ by: string }>('approved', '2 days');
+ * if (approval === false) await MemFlow.workflow.signal('escalate', { because: 'nobody answered' });
+ */
+export async function condition<Payload>(
+  signalId: string,
+  timeout?: string | number,
+): Promise<Payload | false> {
+  if (timeout === undefined) return await waitFor<Payload>(signalId);
+  const context = runOf("condition");
+  const id = checkName("signalId", signalId);
+  const timeoutMs = parseDurationMs(timeout, "timeout");
+  const position = context.takePosition(`condition "${id}"`);
+  const kept = context.signals.take(id, position);
+  if (kept !== undefined) return decodePayload(kept.data) as Payload;
+  context.command({ kind: "wait", position, signalId: id });
+  const signaled = context.expect<Payload | false>(position, { kind: "wait", name: id });
+  const timer = context.startTimer(() => {
+    context.signals.forgetWait(id, position);
+    context.close(position)?.resolve(false);
+  }, timeoutMs);
+  const payload = await signaled;
+  context.clearTimer(timer);
+  return payload;
 }
 
 /**
