@@ -54,7 +54,13 @@ function attempt(): Attempt {
 }
 
 const makeExecutor = (): ActivityExecutor =>
-  new ActivityExecutor({ workerId: "x", slots: 1, marks: NO_MARKS, onFree: () => undefined });
+  new ActivityExecutor({
+    workerId: "x",
+    slots: 1,
+    marks: NO_MARKS,
+    onFree: () => undefined,
+    onLate: () => undefined,
+  });
 
 test("an attempt that nobody wants any more when its slot is free never begins", async () => {
   const executor = makeExecutor();

@@ -2,7 +2,8 @@
  * Runs activity attempts, at most `slots` at once.
  *
  * Promises that an attempt runs outside every run's context, that it is settled once (also by an exception in one of its
- * callbacks), and that its outcome is JSON text. Retries, rows and queues are others' business.
+ * callbacks), that its outcome is JSON text, and that an exception in a callback that outlives its attempt is told, for
+ * nobody else hears of it. Retries, rows and queues are others' business.
  */
 import { AsyncLocalStorage } from "node:async_hooks";
 
@@ -74,6 +75,7 @@ export class ActivityExecutor {
   readonly #slots: number;
   readonly #marks: LoopMarks;
   readonly #onFree: () => void;
+  readonly #onLate: (info: ActivityInfo, error: unknown) => void;
   readonly #waiting: ActivityTask[] = [];
   readonly #running = new Set<ActivityTask>();
   #stopped = false;
@@ -85,11 +87,14 @@ export class ActivityExecutor {
     readonly slots: number;
     readonly marks: LoopMarks;
     readonly onFree: () => void;
+    /** An exception, or a rejection that nobody handles, came from code of an attempt that had ended. */
+    readonly onLate: (info: ActivityInfo, error: unknown) => void;
   }) {
     this.#workerId = options.workerId;
     this.#slots = options.slots;
     this.#marks = options.marks;
     this.#onFree = options.onFree;
+    this.#onLate = options.onLate;
   }
 
   /** Slots that nobody has and nobody waits for. */
@@ -140,6 +145,10 @@ export class ActivityExecutor {
     task.started?.();
     const settle = (outcome: ActivityOutcome): void => this.#settle(task, outcome);
     const fail = (error: unknown): void => settle({ kind: "failed", failure: encodeFailure(error), error });
+    const failOutside = (error: unknown): void => {
+      if (this.#running.has(task)) fail(error);
+      else outside(() => this.#onLate(task.info, error));
+    };
     const complete = (value: unknown): void => {
       let result: string | null;
       try {
@@ -156,7 +165,7 @@ export class ActivityExecutor {
     try {
       const args = decodePayload(task.args);
       const value = outside(() =>
-        storage.run({ info: task.info, fail }, () =>
+        storage.run({ info: task.info, fail: failOutside }, () =>
           task.implementation(...((Array.isArray(args) ? args : []) as never[])),
         ),
       );

@@ -11,11 +11,16 @@ import { classifySqlError } from "../store/sql-errors.ts";
 import type { WorkerQueries } from "../store/worker-queries.ts";
 import type { Wake } from "./flush-lane.ts";
 
-/** What became of a leased attempt. */
-export interface LeasedOutcome {
+/** One lease: the same attempt may be leased again after it was given back, and is another lease then. */
+export interface Lease {
   readonly runId: string;
   readonly position: number;
   readonly attempt: number;
+}
+
+/** What became of a leased attempt. */
+export interface LeasedOutcome {
+  readonly lease: Lease;
   /** The kind of event that the run gets: activity completed or failed. */
   readonly kind: number;
   /** JSON text. */
@@ -55,6 +60,11 @@ export class ActivitySettler {
     this.#host = options.host;
     this.#session = options.session;
     this.#queries = options.queries;
+  }
+
+  /** Outcomes are not all recorded, or not known to be. */
+  get busy(): boolean {
+    return this.#busy;
   }
 
   add(outcome: LeasedOutcome): void {
@@ -115,12 +125,10 @@ export class ActivitySettler {
 }
 
 function encode(outcomes: readonly LeasedOutcome[]): string {
-  const members = outcomes.map(({ runId, position, attempt, kind, payload, retryMs, advance }) =>
-    withPayload(
-      JSON.stringify({ run: runId, position, attempt, kind, advance, retry_ms: retryMs }),
-      "payload",
-      payload,
-    ),
-  );
+  const members = outcomes.map(({ lease, kind, payload, retryMs, advance }) => {
+    const { runId: run, position, attempt } = lease;
+    const head = JSON.stringify({ run, position, attempt, kind, advance, retry_ms: retryMs });
+    return withPayload(head, "payload", payload);
+  });
   return `[${members.join(",")}]`;
 }

@@ -128,7 +128,8 @@ export class Claims {
         await this.#claimAll(taskQueue);
       } while (this.#life.working && this.#pumping.get(taskQueue) === "again");
     } catch (error) {
-      this.#warn("claiming failed", error, { taskQueue });
+      const facts = { taskQueue, error: String(error) };
+      if (this.#life.alive) this.#context.options.log("warn", "claiming failed", facts);
     } finally {
       this.#pumping.delete(taskQueue);
     }
@@ -164,8 +165,10 @@ export class Claims {
   }
 
   async #releaseUnknown(): Promise<void> {
+    const { settling } = this.#leases;
     await this.#loader.releaseUnknown(this.#runs.ids(), this.#leases.all());
-    this.#lost = false;
+    // An attempt that was given back and leased again by the lost claim is known here by its former lease.
+    this.#lost = settling;
   }
 
   async #claimSuspects(): Promise<void> {
@@ -177,7 +180,8 @@ export class Claims {
       this.#suspects.ready = false;
       this.pumpAll(false);
     } catch (error) {
-      this.#warn("claiming a suspect failed", error, {});
+      const facts = { error: String(error) };
+      if (this.#life.alive) this.#context.options.log("warn", "claiming a suspect failed", facts);
     }
   }
 
@@ -251,10 +255,6 @@ export class Claims {
     });
     if (leased.length === limit) this.#mayHaveAttempts.add(taskQueue);
     return leased.length === limit;
-  }
-
-  #warn(message: string, error: unknown, facts: Readonly<Record<string, unknown>>): void {
-    if (this.#life.alive) this.#context.options.log("warn", message, { ...facts, error: String(error) });
   }
 }
 

@@ -75,6 +75,13 @@ export class Incarnation {
       slots: options.maxConcurrentActivities,
       marks,
       onFree: () => this.#claims.pumpWaiting(),
+      onLate: ({ activityName, runId, attempt }, error) =>
+        options.log("error", "code of an activity attempt failed after its attempt had ended", {
+          activityName,
+          runId,
+          attempt,
+          error: error instanceof Error ? (error.stack ?? error.message) : String(error),
+        }),
     });
     this.#executor = executor;
     const host = this.#host();

@@ -8,7 +8,7 @@ import { encodeFailure } from "../core/failure.ts";
 import { isRetryable, normalizeRetryPolicy, retryDelayMs } from "../core/retry-policy.ts";
 import type { RetryPolicy } from "../core/retry-policy.ts";
 import type { ActivityExecutor, ActivityOutcome } from "./activity-executor.ts";
-import type { ActivitySettler, LeasedOutcome } from "./activity-settler.ts";
+import type { ActivitySettler, Lease, LeasedOutcome } from "./activity-settler.ts";
 import { contributionFailure } from "./contribution-failure.ts";
 import type { LeasedActivity } from "./run-loader.ts";
 import type { ActivityFinder } from "./worker-options.ts";
@@ -23,14 +23,18 @@ const RETRY_WATCH_MAX_MS = 60_000;
 export class LeasedAttempts {
   readonly #activities: ActivityFinder;
   readonly #executor: ActivityExecutor;
-  readonly #settler: ActivitySettler;
+  readonly #settler: Pick<ActivitySettler, "add" | "busy">;
   readonly #lookAgain: () => void;
-  readonly #held = new Map<string, { readonly runId: string; readonly position: number }>();
+  /**
+   * By lease, not by attempt: one that was given back may be leased again before its settlement is heard of here, and
+   * must not be forgotten with it.
+   */
+  readonly #held = new Set<Lease>();
 
   constructor(options: {
     readonly activities: ActivityFinder;
     readonly executor: ActivityExecutor;
-    readonly settler: ActivitySettler;
+    readonly settler: Pick<ActivitySettler, "add" | "busy">;
     /** An attempt that failed here is due again. */
     lookAgain(): void;
   }) {
@@ -45,16 +49,21 @@ export class LeasedAttempts {
   }
 
   /** Which leases are held. */
-  all(): { readonly runId: string; readonly position: number }[] {
-    return [...this.#held.values()];
+  all(): Lease[] {
+    return [...this.#held];
+  }
+
+  /** Leases may be held here that are over in the database, or leased anew. */
+  get settling(): boolean {
+    return this.#settler.busy;
   }
 
   /** Runs an attempt that was leased now. */
   run(taskQueue: string, lease: LeasedActivity): void {
     const implementation = this.#activities.find(taskQueue, lease.name);
     const { runId, position, attempt } = lease;
-    this.#held.set(`${runId}/${position}`, { runId, position });
-    const settle = (verdict: Verdict): void => this.#settler.add({ runId, position, attempt, ...verdict });
+    this.#held.add(lease);
+    const settle = (verdict: Verdict): void => this.#settler.add({ lease, ...verdict });
     if (implementation === undefined) {
       settle(GIVEN_BACK);
       return;
@@ -83,7 +92,7 @@ export class LeasedAttempts {
 
   /** These outcomes are recorded. */
   settled(outcomes: readonly LeasedOutcome[]): void {
-    for (const { runId, position } of outcomes) this.#held.delete(`${runId}/${position}`);
+    for (const { lease } of outcomes) this.#held.delete(lease);
     for (const { retryMs } of outcomes) {
       if (retryMs !== undefined && retryMs <= RETRY_WATCH_MAX_MS)
         setTimeout(this.#lookAgain, retryMs).unref();

@@ -16,7 +16,13 @@ async function begun(invoke: Invoke): Promise<{ readonly run: OwnedRun; readonly
   await guardProcess();
   const driver = new RunDriver({
     workerId: "w",
-    executor: new ActivityExecutor({ workerId: "w", slots: 1, marks: MARKS, onFree: () => undefined }),
+    executor: new ActivityExecutor({
+      workerId: "w",
+      slots: 1,
+      marks: MARKS,
+      onFree: () => undefined,
+      onLate: () => undefined,
+    }),
     marks: MARKS,
     nowMs: () => HAND_FACTS.startedMs,
     alive: () => true,
