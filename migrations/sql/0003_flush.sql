@@ -11,7 +11,8 @@
 --   children {by, no, at, position, run, ...as insert_runs}; activities {run, position, attempt, state, due_ms, task_queue,
 --   name, args, policy, failure, priority}; activities_done {run, position}; waits {run, position, name};
 --   waits_done {run, position, name}; entities {run, no, at, position, kind, name, payload, entity};
---   snapshots {run, entity, no, document}; cancels {by, run, status, failure}; releases {run, ready, problem};
+--   snapshots {run, entity, no, document}; cancels {by, status, failure} (the hooks of `by` that still run);
+--   releases {run, ready, problem};
 --   ended {run} (rows of attempts or waits may stand that end with it).
 --
 -- A payload that is JSON null is given as payload_null: true; one that is left out is undefined.
@@ -53,7 +54,13 @@ begin
     where r.run_id = any (
       p_run
       || array(select (m ->> 'to')::uuid from json_array_elements(p_extra -> 'messages') m)
-      || array(select (m ->> 'run')::uuid from json_array_elements(p_extra -> 'cancels') m)
+      || array(
+        select h.run_id
+        from json_array_elements(p_extra -> 'cancels') m
+        cross join lateral (
+          select k.run_id from runs k where k.parent_run_id = (m ->> 'by')::uuid and k.hook and k.status = 'running'
+        ) h
+      )
     )
     order by r.run_id
     for no key update;
@@ -252,7 +259,18 @@ begin
   end if;
 
   if v_parts.cancels is not null then
-    with ended as (select e.* from end_runs(v_parts.cancels, p_live) e)
+    -- Only its own flushes start hooks of a run: those that run now are all.
+    with ended as (
+      select e.*
+      from end_runs((
+        select coalesce(json_agg(json_build_object('run', h.run_id, 'status', c.status, 'failure', c.failure)), '[]')
+        from json_to_recordset(v_parts.cancels) as c (by uuid, status text, failure json)
+        cross join lateral (
+          select k.run_id from runs k where k.parent_run_id = c.by and k.hook and k.status = 'running'
+        ) h
+        where p_live is null or c.by = any (p_live)
+      )) e
+    )
     select v_wake || coalesce(array_agg(json_build_object('run', ended.run_id, 'owner', ended.owner)), '{}'),
       (select json_object_agg(told.channel, told.runs)
         from (select channel, array_agg(e.run_id) as runs from ended e, unnest(e.watchers) channel group by channel) told)

@@ -136,7 +136,7 @@ function statements(runIds: readonly string[]): Record<string, () => Statement> 
     entities: [
       { run, no: 2_000, at: new Date(0), position: 1, kind: 20, name: "set", entity: run, payload: {} },
     ],
-    cancels: [{ by: run, run, status: "canceled", failure: {} }],
+    cancels: [{ by: run, status: "canceled", failure: {} }],
     releases: [{ run, ready: true }],
   });
   return {

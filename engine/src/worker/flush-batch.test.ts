@@ -152,8 +152,8 @@ test("what is written once is given once", async () => {
   const run = await waitingRun();
   run.activitiesDone.push(1);
   run.discarded.push("5");
-  run.cancels.push("hook");
-  expect(contribute(run)).toMatchObject({ activitiesDone: [1], discarded: ["5"], cancels: ["hook"] });
+  run.cancelsHooks = true;
+  expect(contribute(run)).toMatchObject({ activitiesDone: [1], discarded: ["5"], cancelsHooks: true });
   expect(contribute(run)).toBeUndefined();
 });
 

@@ -65,17 +65,17 @@ export function contributionOf(
     run.writes.size === 0 &&
     run.activitiesDone.length === 0 &&
     run.discarded.length === 0 &&
-    run.cancels.length === 0 &&
+    !run.cancelsHooks &&
     snapshot === undefined
   )
     return undefined;
   if (release !== undefined) forgetUnbegun(run);
-  const { activitiesDone, discarded, cancels } = run;
+  const { activitiesDone, discarded, cancelsHooks } = run;
   const writes = [...run.writes.values()];
   run.writes = new Map();
   run.activitiesDone = [];
   run.discarded = [];
-  run.cancels = [];
+  run.cancelsHooks = false;
   return {
     run,
     eventCount: run.eventCount + events.length,
@@ -89,7 +89,7 @@ export function contributionOf(
     waits,
     waitsDone,
     discarded,
-    cancels,
+    cancelsHooks,
     snapshot,
     end,
     release,
@@ -111,7 +111,7 @@ function givenUp(run: OwnedRun, problem: RunProblem): RunContribution {
     waits: [],
     waitsDone: [],
     discarded: [],
-    cancels: [],
+    cancelsHooks: false,
     snapshot: undefined,
     end: undefined,
     release: { ready: false, problem },
@@ -282,7 +282,8 @@ function addExtra(contribution: RunContribution, add: (part: string, member: Mem
       object({ run: by, ready: contribution.release.ready, problem: contribution.release.problem }),
     );
   }
-  for (const hookRunId of contribution.cancels) add("cancels", cancelMember(run, hookRunId));
+  if (contribution.cancelsHooks || (contribution.end !== undefined && run.hasHooks))
+    add("cancels", object({ by, status: "canceled", failure: HOOK_CANCELED }));
   if (contribution.end !== undefined) addEnd(contribution, add);
 }
 
@@ -392,11 +393,6 @@ function addEnd(contribution: RunContribution, add: (part: string, member: Membe
       ),
     );
   }
-  for (const hookRunId of run.openHooks.values()) add("cancels", cancelMember(run, hookRunId));
-}
-
-function cancelMember(run: OwnedRun, hookRunId: string): Member {
-  return object({ by: run.id, run: hookRunId, status: "canceled", failure: HOOK_CANCELED });
 }
 
 const HOOK_CANCELED = {

@@ -203,6 +203,6 @@ function giveBack(contribution: RunContribution): OwnedRun {
   run.writes = new Map(writes.map((write) => [write.position, write]));
   run.activitiesDone = [...contribution.activitiesDone, ...run.activitiesDone];
   run.discarded = [...contribution.discarded, ...run.discarded];
-  run.cancels = [...contribution.cancels, ...run.cancels];
+  run.cancelsHooks ||= contribution.cancelsHooks;
   return run;
 }

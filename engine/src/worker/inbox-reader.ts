@@ -100,10 +100,7 @@ export class InboxReader {
       this.#mark(run);
       return;
     }
-    if (position !== null) {
-      run.activities.delete(position);
-      run.openHooks.delete(position);
-    }
+    if (position !== null) run.activities.delete(position);
     const payload =
       kind === EVENT_KIND.signalReceived
         ? encodeSignalPayload(message.fromRunId, message.payload)

@@ -224,6 +224,7 @@ export class Incarnation {
       if (!(await this.#claims.giveBack())) return;
       for (const taskQueue of this.#context.services.keys()) this.#announcer.announce(taskQueue, "runs");
     } catch (error) {
+      if (!this.#life.alive) return;
       log("warn", "giving back a claim failed; the hand-over does it", { error: String(error) });
     }
   }

@@ -80,7 +80,8 @@ export interface RunContribution {
   readonly waits: readonly WaitRow[];
   readonly waitsDone: readonly WaitRow[];
   readonly discarded: readonly string[];
-  readonly cancels: readonly string[];
+  /** Whether its hooks are canceled that still run. */
+  readonly cancelsHooks: boolean;
   readonly snapshot: { readonly no: number; readonly document: string } | undefined;
   readonly end: RunEnd | undefined;
   readonly release: { readonly ready: boolean; readonly problem: RunProblem | undefined } | undefined;
@@ -128,10 +129,10 @@ export class OwnedRun {
   readonly waitRows: Map<number, string> = new Map();
   /** Waits without a row yet. */
   readonly newWaits: Map<number, string> = new Map();
-  /** Hooks that are not known to have ended: canceled at the end of the run. */
-  readonly openHooks: Map<number, string> = new Map();
-  /** Hooks to cancel with the next flush: their attempt of the workflow failed. */
-  cancels: string[] = [];
+  /** Hooks may still run that its end must cancel. They are not listed: nobody says when a detached one has ended. */
+  hasHooks: boolean = false;
+  /** The next flush cancels the hooks that still run: their attempt of the workflow failed. */
+  cancelsHooks: boolean = false;
   end: RunEnd | undefined;
   /** Positions that history answers, while it is replayed. */
   replayed: ReadonlySet<number> | undefined;

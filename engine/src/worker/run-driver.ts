@@ -202,8 +202,7 @@ export class RunDriver {
     const { machine } = run;
     run.shadow?.applied(event);
     if (event.position !== null) this.#forget(run, event.position, event.kind);
-    if (event.kind === EVENT_KIND.hookStarted && event.position !== null)
-      run.openHooks.set(event.position, startedRunId(event));
+    if (event.kind === EVENT_KIND.hookStarted) run.hasHooks = true;
     if (event.kind === EVENT_KIND.attemptFailed) {
       const { restartInMs } = JSON.parse(event.payload ?? "{}") as { restartInMs?: number };
       // What the failed attempt left open is dropped by rule; it must not be carried out later.
@@ -224,13 +223,6 @@ export class RunDriver {
   /** The owner's own notes about a position that an event closes. */
   #forget(run: OwnedRun, position: number, kind: number): void {
     run.timers.delete(position);
-    if (
-      kind === EVENT_KIND.hookCompleted ||
-      kind === EVENT_KIND.hookFailed ||
-      kind === EVENT_KIND.hookStartFailed
-    ) {
-      run.openHooks.delete(position);
-    }
     if (kind === EVENT_KIND.activityCompleted || kind === EVENT_KIND.activityFailed)
       run.activities.delete(position);
   }
@@ -244,8 +236,8 @@ export class RunDriver {
     run.writes.clear();
     run.timers.clear();
     run.newWaits.clear();
-    run.cancels.push(...run.openHooks.values());
-    run.openHooks.clear();
+    run.cancelsHooks ||= run.hasHooks;
+    run.hasHooks = false;
   }
 
   /** Carries out what the code asked for, and looks whether it is done. */
@@ -309,7 +301,7 @@ export class RunDriver {
   }
 
   #start(run: OwnedRun, command: StartCommand): void {
-    if (command.kind === "hook") run.openHooks.set(command.position, command.runId);
+    if (command.kind === "hook") run.hasHooks = true;
     const kind = command.kind === "hook" ? EVENT_KIND.hookStarted : EVENT_KIND.childStarted;
     run.pending.push({ draft: draft(kind, command.position, command.workflowName, null), command });
   }
@@ -580,11 +572,6 @@ function isAnswered(
     command.kind !== "hook" &&
     !open.has(command.position)
   );
-}
-
-/** The run that a child's or hook's start made, as its event says. */
-function startedRunId({ payload }: HistoryEvent): string {
-  return (JSON.parse(payload ?? "{}") as { readonly runId: string }).runId;
 }
 
 /** The policy of the workflow itself, as its start gave it. */
