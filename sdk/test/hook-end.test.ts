@@ -24,7 +24,9 @@ const forgetful = async (): Promise<void> => {
   }
   await MemFlow.workflow.waitFor("go");
 };
-const short = async (): Promise<string> => await Promise.resolve("short");
+const short = async (): Promise<void> => {
+  await MemFlow.workflow.sleepFor(1);
+};
 const WORKFLOWS: ReadonlyMap<string, Invoke> = new Map([
   ["hooked", hooked],
   ["endless", endless],
