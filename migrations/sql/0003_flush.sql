@@ -11,7 +11,8 @@
 --   children {by, no, at, position, run, ...as insert_runs}; activities {run, position, attempt, state, due_ms, task_queue,
 --   name, args, policy, failure, priority}; activities_done {run, position}; waits {run, position, name};
 --   waits_done {run, position, name}; entities {run, no, at, position, kind, name, payload, entity};
---   snapshots {run, entity, no, document}; cancels {by, status, failure} (the hooks of `by` that still run);
+--   snapshots {run, entity, no, document, search}; seeds {by, run, type, search} (of children that start);
+--   cancels {by, status, failure} (the hooks of `by` that still run);
 --   releases {run, ready, problem};
 --   ended {run} (rows of attempts or waits may stand that end with it).
 --
@@ -178,7 +179,7 @@ begin
   select * into v_parts
   from json_to_record(p_extra) as parts (
     consumed json, activities json, activities_done json, waits_done json, children json, messages json, cancels json,
-    entities json, snapshots json, signals json, waits json, releases json
+    entities json, snapshots json, signals json, waits json, releases json, seeds json
   );
 
   if v_parts.consumed is not null then
@@ -250,6 +251,8 @@ begin
     from noted;
   end if;
 
+  if v_parts.seeds is not null then perform seed_memories(v_parts.seeds, p_live); end if;
+
   if v_parts.messages is not null then
     select coalesce(array_agg(json_build_object('run', sent.to_run, 'owner', sent.owner, 'queue', sent.task_queue))
         filter (where sent.open), '{}'),
@@ -285,11 +288,12 @@ begin
 
   if v_parts.entities is not null then
     -- A run's first use of its memory makes the row. Numbers are given in the order of the flush.
-    insert into entities (entity_id)
-    select distinct c.entity
-    from json_to_recordset(v_parts.entities) as c (run uuid, entity uuid)
+    insert into entities (entity_id, stale)
+    select c.entity, bool_or(c.kind = 20)
+    from json_to_recordset(v_parts.entities) as c (run uuid, entity uuid, kind smallint)
     where p_live is null or c.run = any (p_live)
-    order by 1
+    group by c.entity
+    order by c.entity
     on conflict do nothing;
     perform 1
     from entities e
@@ -318,7 +322,7 @@ begin
       from numbered
       returning events.run_id, events.event_no, events.entity_no
     ), grown as (
-      update entities e set last_no = last.entity_no, changed_at = clock_timestamp()
+      update entities e set last_no = last.entity_no, changed_at = clock_timestamp(), stale = true
       from (select numbered.entity, max(numbered.entity_no) as entity_no from numbered group by numbered.entity) last
       where e.entity_id = last.entity and e.last_no < last.entity_no
     )
@@ -328,8 +332,9 @@ begin
   end if;
 
   if v_parts.snapshots is not null then
-    update entities e set snapshot = c.document, snapshot_no = c.no
-    from json_to_recordset(v_parts.snapshots) as c (run uuid, entity uuid, no bigint, document jsonb)
+    update entities e
+    set snapshot = c.document, search = c.search, snapshot_no = c.no, stale = e.last_no > c.no
+    from json_to_recordset(v_parts.snapshots) as c (run uuid, entity uuid, no bigint, document jsonb, search jsonb)
     where e.entity_id = c.entity and e.snapshot_no < c.no and (p_live is null or c.run = any (p_live));
   end if;
 

@@ -17,6 +17,8 @@ export const NAMESPACE_DEFAULT = "memflow";
 export class Client {
   readonly workflow: WorkflowClient;
   readonly connection: ConnectionConfig;
+  readonly #source: ConnectionSource;
+  readonly #namespace: string;
 
   /**
    * @param config - `connection` as `{ class, options }`, a connection string or a pool; `namespace` is the schema
@@ -28,8 +30,23 @@ export class Client {
    */
   constructor(config: { readonly connection: ConnectionConfig; readonly namespace?: string | undefined }) {
     this.connection = config.connection;
-    const source = resolveConnection(config.connection);
-    this.workflow = new WorkflowClient(source, config.namespace ?? NAMESPACE_DEFAULT);
+    this.#source = resolveConnection(config.connection);
+    this.#namespace = config.namespace ?? NAMESPACE_DEFAULT;
+    this.workflow = new WorkflowClient(this.#source, this.#namespace);
+  }
+
+  /**
+   * The engine's client of a namespace: what the static calls of `Entity` take.
+   *
+   * @param _taskQueue - Accepted for MemFlow's sake: one engine client serves all queues of a namespace.
+   * @param namespace - Default: this client's.
+   * @throws {ConnectionError} When the database can't be used; {SchemaError} when its schema doesn't fit.
+   *
+   * @example
+   * const engine = await client.getHotMeshClient(null, 'memflow');
+   */
+  async getHotMeshClient(_taskQueue?: string | null, namespace?: string): Promise<StoreClient> {
+    return await sharedClient(this.#source, namespace ?? this.#namespace);
   }
 }
 
@@ -82,6 +99,8 @@ export class WorkflowClient {
       options: checked.options,
       delayMs: checked.delayMs,
       retentionSeconds: checked.retentionSeconds ?? RETENTION_DEFAULT_SECONDS,
+      entityType: checked.entityType,
+      search: checked.search,
     });
     return new WorkflowHandle(client, { workflowId, runId });
   }

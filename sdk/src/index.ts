@@ -15,6 +15,7 @@ export { Client, NAMESPACE_DEFAULT, WorkflowClient } from "./client.ts";
 export type { ListFilter } from "./client.ts";
 export { Connection } from "./connection.ts";
 export type { ConnectionConfig, PoolLike } from "./connection.ts";
+export type { EngineClient } from "./engine-client.ts";
 export { guid } from "./guid.ts";
 export { WorkflowHandle } from "./handle.ts";
 export type {
@@ -27,9 +28,10 @@ export type {
 export { clearInterceptors, registerInterceptor } from "./interceptors.ts";
 export type { WorkflowFunction, WorkflowInterceptor } from "./interceptors.ts";
 export type { WorkflowConfig, WorkflowOptions } from "./options.ts";
+export type { SearchValue, WorkflowSearchOptions } from "./search-options.ts";
 export { Worker } from "./worker.ts";
 export type { WorkerConfig, WorkerTuning } from "./worker.ts";
-export { Entity, WorkflowService as workflow } from "./workflow/index.ts";
+export { Entity, Search, WorkflowService as workflow } from "./workflow/index.ts";
 export type {
   ActivityConfig,
   ExecHookOptions,

@@ -10,7 +10,7 @@ import { guid } from "./guid.ts";
 import { WorkflowHandle } from "./handle.ts";
 import { clearInterceptors, registerInterceptor } from "./interceptors.ts";
 import { closeSharedClients } from "./shared-clients.ts";
-import { Entity, WorkflowService } from "./workflow/index.ts";
+import { Entity, Search, WorkflowService } from "./workflow/index.ts";
 import { Worker } from "./worker.ts";
 
 // oxlint-disable-next-line typescript/no-extraneous-class -- users know this name as a class with static members
@@ -20,6 +20,7 @@ export class MemFlow {
   static readonly Handle: typeof WorkflowHandle = WorkflowHandle;
   static readonly Worker: typeof Worker = Worker;
   static readonly Entity: typeof Entity = Entity;
+  static readonly Search: typeof Search = Search;
   static readonly workflow: typeof WorkflowService = WorkflowService;
   static readonly didInterrupt: typeof didInterrupt = didInterrupt;
   static readonly registerInterceptor: typeof registerInterceptor = registerInterceptor;

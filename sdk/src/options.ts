@@ -5,6 +5,8 @@ import { OptionError, encodeArguments, normalizeRetryPolicy, parseDurationMs } f
 import type { RetryPolicyOptions } from "@memflow/engine";
 import { encodeRunOptions } from "./run-options.ts";
 import type { RunOptions } from "./run-options.ts";
+import { checkSearch } from "./search-options.ts";
+import type { WorkflowSearchOptions } from "./search-options.ts";
 
 /** The workflow's own retry policy: a workflow that fails starts anew, with its entity. */
 export type WorkflowConfig = RetryPolicyOptions;
@@ -16,7 +18,10 @@ export interface WorkflowOptions {
   readonly workflowName?: string | undefined;
   /** The business thing's name; one open run has it (default: a new id). */
   readonly workflowId?: string | undefined;
+  /** The type of the run's entity, by which `Entity.find` finds it (at most 512 bytes). */
   readonly entity?: string | undefined;
+  /** Search data to begin with, as `{ data: { field: value } }`. */
+  readonly search?: WorkflowSearchOptions | undefined;
   /** The schema (default `memflow`). */
   readonly namespace?: string | undefined;
   readonly config?: WorkflowConfig | undefined;
@@ -45,6 +50,9 @@ export interface CheckedStart {
   readonly retentionSeconds: number | null;
   /** Milliseconds before the first step. */
   readonly delayMs: number;
+  readonly entityType: string | null;
+  /** JSON text of the first search data. */
+  readonly search: string | null;
 }
 
 /** Seconds that a finished run is kept: 7 days. */
@@ -52,7 +60,7 @@ export const RETENTION_DEFAULT_SECONDS = 604_800;
 const NAME_BYTES_MAX = 512;
 const RETENTION_MAX_SECONDS = 2_147_483_647;
 /** What MemFlow has and this version does not: better refused than dropped in silence. */
-const NOT_YET: readonly string[] = ["search", "pending", "persistent"];
+const NOT_YET: readonly string[] = ["pending", "persistent"];
 
 /** What the caller's place says where the options are silent. */
 interface StartDefaults extends Pick<
@@ -89,6 +97,8 @@ export function checkStart(options: WorkflowOptions, defaults: StartDefaults = {
     options: encodeRunOptions(carriedOptions(options, defaults, expire ?? undefined)),
     retentionSeconds: expire,
     delayMs: options.startDelay === undefined ? 0 : parseDurationMs(options.startDelay, "startDelay"),
+    entityType: options.entity === undefined ? null : checkName("entity", options.entity),
+    search: checkSearch(options.search),
   };
 }
 

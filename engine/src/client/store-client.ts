@@ -9,10 +9,11 @@ import { setTimeout as delay } from "node:timers/promises";
 import { DuplicateJobError, MemFlowError, RunClosedError, WorkflowNotFoundError } from "../core/errors.ts";
 import { EVENT_WORD, STRAY_SIGNAL_MS } from "../core/events.ts";
 import type { EventKind } from "../core/events.ts";
-import { foldChange } from "../core/entity-fold.ts";
-import type { EntityChange } from "../core/entity-fold.ts";
 import type { FailureJson } from "../core/failure.ts";
 import type { Json } from "../core/json.ts";
+import { EMPTY_MEMORY, foldLog } from "../core/memory-fold.ts";
+import type { Memory } from "../core/memory-fold.ts";
+import type { SearchData } from "../core/search-change.ts";
 import { int4Array, int8Array, jsonArray, textArray, uuidArray } from "../store/binary-arrays.ts";
 import { clientQueries } from "../store/client-queries.ts";
 import type { ClientQueries } from "../store/client-queries.ts";
@@ -45,6 +46,10 @@ export interface StartRequest {
   readonly options: string | null;
   readonly delayMs: number;
   readonly retentionSeconds: number;
+  /** The type of its entity, by which it is found; null or left out for none. */
+  readonly entityType?: string | null;
+  /** JSON text of its first search data; null or left out for none. */
+  readonly search?: string | null;
 }
 
 /** A signal for one run, or for the one that has waited longest. */
@@ -360,11 +365,42 @@ export class StoreClient {
 
   /** The entity of a run as of its last committed change. */
   async entity(entityId: string): Promise<Json> {
-    const rows = await this.#read<{ payload: string }>("entityChanges", [entityId]);
-    let document: Json = {};
-    for (const { payload } of rows)
-      document = foldChange(document, JSON.parse(payload) as EntityChange).document;
-    return document;
+    return (await this.memory(entityId)).document;
+  }
+
+  /**
+   * The search data of a run, or of a hook's run, as of its last committed change.
+   *
+   * @throws {WorkflowNotFoundError} When there is no such run.
+   */
+  async searchData(runId: string): Promise<SearchData> {
+    const { entityId } = await this.describe(runId);
+    return (await this.memory(entityId)).search;
+  }
+
+  /** The entity and the search data as of their last committed change; empty when nothing was stored. */
+  async memory(entityId: string): Promise<Memory> {
+    return (await this.memories([entityId])).get(entityId) ?? EMPTY_MEMORY;
+  }
+
+  /** As `memory`, of several; those that nothing was stored of are left out. */
+  async memories(entityIds: readonly string[]): Promise<ReadonlyMap<string, Memory>> {
+    const rows = await this.#read<{ entity_id: string; document: string; search: string; tail: string[] }>(
+      "memories",
+      [entityIds],
+    );
+    return new Map(
+      rows.map(({ entity_id: id, document, search, tail }) => [
+        id,
+        foldLog({ document: JSON.parse(document) as Json, search: JSON.parse(search) as SearchData }, tail),
+      ]),
+    );
+  }
+
+  /** The names of the indexes on fields of entities. */
+  async entityIndexes(): Promise<readonly string[]> {
+    const rows = await this.#read<{ name: string; valid: boolean }>("entityIndexes", [this.#schema]);
+    return rows.filter(({ valid }) => valid).map(({ name }) => name);
   }
 
   /** A run's row in full, as its export shows it. */
@@ -431,9 +467,9 @@ export class StoreClient {
   > {
     return {
       keyOf: ({ workflowId }) => workflowId,
-      statement: (items, number) => ({
-        ...this.#queries.startRuns,
-        values: [
+      statement: (items, number) => {
+        const seeds = items.flatMap(encodeSeed);
+        const values = [
           this.#id,
           number,
           uuidArray(items.map(({ runId }) => runId)),
@@ -445,8 +481,11 @@ export class StoreClient {
           int4Array(items.map(({ retentionSeconds }) => retentionSeconds)),
           jsonArray(items.map(({ input }) => input)),
           jsonArray(items.map(({ options }) => options)),
-        ],
-      }),
+        ];
+        return seeds.length === 0
+          ? { ...this.#queries.startRuns, values }
+          : { ...this.#queries.startSeededRuns, values: [...values, `[${seeds.join(",")}]`] };
+      },
       answers: (items, reply) => {
         const refused = new Map(
           (reply === null ? [] : (JSON.parse(reply) as { run: string; holder: string | null }[])).map(
@@ -500,6 +539,12 @@ export class StoreClient {
       answers: (_items, reply) => [reply === null ? [] : (JSON.parse(reply) as StopReceipt[])],
     };
   }
+}
+
+/** The memory that a start gives its run; nothing for most. */
+function encodeSeed({ runId, entityType = null, search = null }: StartRequest): readonly string[] {
+  if (entityType === null && search === null) return [];
+  return [withPayload(JSON.stringify({ run: runId, type: entityType }), "search", search)];
 }
 
 function encodeSignal({ signalId, payload, toRunId, keepMs }: SignalRequest): string {

@@ -66,16 +66,20 @@ export interface StartCommand {
   /** Milliseconds before its first step. */
   readonly delayMs: number;
   readonly awaited: boolean;
+  /** The type of a child's entity, by which it is found; null for none, and for hooks, which have no entity of their own. */
+  readonly entityType: string | null;
+  /** JSON text of a child's first search data; null for none, and for hooks. */
+  readonly search: string | null;
 }
 
-/** Reads or changes the entity; answered by entityRead or entityChanged. */
+/** Reads or changes the run's memory (entity and search data); answered by entityRead or entityChanged. */
 export interface EntityCommand {
   readonly kind: "entity";
   readonly position: number;
   readonly change: boolean;
   /** The operation's name. */
   readonly name: string;
-  /** JSON text of the change, or of the path that is read. */
+  /** JSON text of the change, or of what is read: a path, null for the whole entity, `{search: fields}`. */
   readonly payload: string;
 }
 

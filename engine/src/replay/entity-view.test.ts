@@ -17,7 +17,7 @@ test("a change of the run itself is folded with its outcome", () => {
   expect(view.change(1, JSON.stringify({ op: "increment", path: "n", by: 2 }))).toMatchObject({ value: 2 });
   expect(view.change(2, JSON.stringify({ op: "increment", path: "n", by: 3 }))).toMatchObject({ value: 5 });
   expect(view.entityNo).toBe(2);
-  expect(view.document).toEqual({ n: 5 });
+  expect(view.memory.document).toEqual({ n: 5 });
 });
 
 test("changes of others are missed by their span, and folded before the run's own", () => {
@@ -42,8 +42,20 @@ test("a read sees the document of its number, not of later changes", () => {
   view.feed([append(1, "one"), append(2, "two")]);
   expect(view.read(1, "list")).toEqual(["one"]);
   expect(view.read(2, "list")).toEqual(["one", "two"]);
-  expect(view.read(2, undefined)).toEqual({ list: ["one", "two"] });
+  expect(view.read(2, null)).toEqual({ list: ["one", "two"] });
   expect(view.read(2, "nowhere")).toBeUndefined();
+});
+
+test("the entity and the search data have one log, and a read sees both as of its number", () => {
+  const view = new EntityView();
+  const set = JSON.stringify({ op: "search.set", fields: { status: "new" } });
+  view.feed([append(1, "one"), { entityNo: 2, payload: set }]);
+  expect(view.read(1, { search: ["status", "toString"] })).toEqual(["", ""]);
+  expect(view.read(2, { search: ["status", "toString"] })).toEqual(["new", ""]);
+  expect(view.change(3, JSON.stringify({ op: "search.incr", field: "status", by: 1 }))).toHaveProperty(
+    "error",
+  );
+  expect(view.memory).toEqual({ document: { list: ["one"] }, search: { status: "new" } });
 });
 
 test("what it hands out is a copy: user code that changes it changes nothing", () => {
@@ -58,19 +70,19 @@ test("a change that the document refuses leaves it as it was and counts all the 
   const view = new EntityView();
   view.change(1, JSON.stringify({ op: "set", value: { list: "text" } }));
   expect(view.change(2, JSON.stringify({ op: "increment", path: "list", by: 1 }))).toHaveProperty("error");
-  expect([view.entityNo, view.document]).toEqual([2, { list: "text" }]);
+  expect([view.entityNo, view.memory.document]).toEqual([2, { list: "text" }]);
 });
 
 test("what was fed twice or late is folded once", () => {
   const view = new EntityView();
   view.feed([append(1, "one")]);
-  view.read(1, undefined);
+  view.read(1, null);
   view.feed([append(1, "one"), append(2, "two"), append(2, "two")]);
   expect(view.read(2, "list")).toEqual(["one", "two"]);
 });
 
 test("folding without the missing changes is an error, not a wrong document", () => {
-  expect(() => new EntityView().read(1, undefined)).toThrow(/change 1 .* was not fed/);
+  expect(() => new EntityView().read(1, null)).toThrow(/change 1 .* was not fed/);
 });
 
 test("whoever makes a change, and however the others are fed, every view of a number is the same", () => {
@@ -86,7 +98,7 @@ test("whoever makes a change, and however the others are fed, every view of a nu
         const one = log[index];
         if (mine && one !== undefined) view.change(one.entityNo, one.payload);
       }
-      expect(view.read(log.length, undefined)).toEqual(
+      expect(view.read(log.length, null)).toEqual(
         log.length === 0 ? {} : { list: changes.map(({ value }) => value) },
       );
     }),

@@ -17,6 +17,7 @@ import type { Command } from "../core/commands.ts";
 import { SignalMailbox } from "../core/signal-mailbox.ts";
 import type { ArrivedSignal } from "../core/signal-mailbox.ts";
 import { EntityView } from "./entity-view.ts";
+import type { MemoryRead } from "./entity-view.ts";
 import { FOLLOWED_AN_AWAIT, RunContext } from "./run-context.ts";
 import type { CallName, PendingCall, RunFacts, Witness } from "./run-context.ts";
 
@@ -144,6 +145,11 @@ export class RunMachine {
       // Between two attempts, and after a failure, nothing waits: the signal is kept for the next attempt.
       if (this.#started && this.#state.kind === "waiting") this.#activate(() => this.#deliverSignal(event));
       else this.#context.signals.keep(event.name ?? "", readSignal(event));
+      return;
+    }
+    if (event.kind === EVENT_KIND.entityChanged && event.position === null) {
+      // What the start gave as search data: nobody waits for it.
+      this.#context.entity.change(event.entityNo ?? 0, event.payload ?? "null");
       return;
     }
     if (event.kind === EVENT_KIND.hookStarted) this.#hookRunIds.add(startedRunId(event));
@@ -331,8 +337,8 @@ export class RunMachine {
     const entityNo = event.entityNo ?? 0;
     const payload = event.payload ?? "null";
     if (event.kind === EVENT_KIND.entityRead) {
-      const path = decodePayload(payload) as string | null;
-      this.#context.close(position)?.resolve(entity.read(entityNo, path ?? undefined));
+      const asked = decodePayload(payload) as MemoryRead;
+      this.#context.close(position)?.resolve(entity.read(entityNo, asked));
       return;
     }
     const folded = entity.change(entityNo, payload);

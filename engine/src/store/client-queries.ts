@@ -14,6 +14,14 @@ const RUN_COLUMNS = `r.run_id, r.workflow_id, r.workflow_name, r.task_queue, r.s
 
 const TEXTS = {
   startRuns: `select :schema.start_runs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)::text as reply`,
+  startSeededRuns: `
+    with started as materialized (
+      select :schema.start_runs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)::text as reply
+    ), seeded as materialized (
+      -- From the row of the start: it comes after it.
+      select :schema.seed_memories($12::json), started.reply from started
+    )
+    select seeded.reply from seeded`,
   sendSignals: `select :schema.send_signals($1, $2, $3)::text as reply`,
   stopRuns: `select :schema.stop_runs($1, $2, $3)::text as reply`,
   flushReply: `select reply::text as reply from :schema.flushes where writer = $1 and number = $2`,
@@ -54,12 +62,23 @@ const TEXTS = {
       select * from :schema.events h where h.run_id = seen.run_id and h.event_no > seen.event_no order by h.event_no limit 5000
     ) e
     order by e.at, e.run_id, e.event_no`,
-  entityDocument: `
-    select e.snapshot::text as document, e.snapshot_no, e.last_no from :schema.entities e where e.entity_id = $1`,
-  entityChanges: `
-    select c.entity_no, c.payload::text as payload from :schema.events c
-    where c.entity_id = $1 and c.kind = 20
-    order by c.entity_no`,
+  memories: `
+    select e.entity_id, e.snapshot::text as document, e.search::text as search,
+      array(
+        select c.payload::text from :schema.events c
+        where c.entity_id = e.entity_id and c.kind = 20 and c.entity_no > e.snapshot_no
+        order by c.entity_no
+      ) as tail
+    from :schema.entities e
+    where e.entity_id = any ($1)`,
+  entityIndexes: `
+    select c.relname as name, i.indisvalid as valid
+    from pg_index i
+    join pg_class c on c.oid = i.indexrelid
+    join pg_class t on t.oid = i.indrelid
+    join pg_namespace n on n.oid = t.relnamespace
+    where n.nspname = $1 and t.relname = 'entities' and c.relname ^@ 'entity_field_'
+    order by c.relname`,
   exportRun: `
     select :columns, r.input::text as input, r.options::text as options, r.result::text as result, r.failure::text as failure
     from :schema.runs r where r.run_id = $1`,

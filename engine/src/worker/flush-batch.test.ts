@@ -190,13 +190,32 @@ test("a single attempt that has not begun leaves no row when its run is given up
   expect(contribute(run)).toMatchObject({ activitiesDone: [7], writes: [] });
 });
 
-test("the entity's snapshot is written when its tail has outgrown it, and at the end", async () => {
+test("a busy run's memory is written when its tail has outgrown it, and at the end", async () => {
   const run = await waitingRun();
+  run.unread = true;
   run.machine.context.entity.change(1, '{"op":"set","value":{"a":1}}');
   run.changedBytes = 100;
   expect(contribute(run)?.snapshot).toBeUndefined();
   run.changedBytes = 20_000;
-  expect(contribute(run)?.snapshot).toEqual({ no: 1, document: '{"a":1}' });
+  expect(contribute(run)?.snapshot).toEqual({ no: 1, document: '{"a":1}', search: "{}" });
+  run.snapshotNo = 1;
+  expect(contribute(run)?.snapshot).toBeUndefined();
+  run.machine.context.entity.change(2, '{"op":"search.set","fields":{"a":"2"}}');
+  run.changedBytes = 0;
+  run.end = { status: "completed", result: null, failure: null };
+  expect(contribute(run)?.snapshot).toEqual({ no: 2, document: '{"a":1}', search: '{"a":"2"}' });
+});
+
+test("a run that rests leaves a fresh memory, but writes a long one only for changes that are worth it", async () => {
+  const run = await waitingRun();
+  run.machine.context.entity.change(1, '{"op":"set","value":{"a":1}}');
+  run.changedBytes = 28;
+  expect(contribute(run)?.snapshot).toMatchObject({ no: 1 });
+  run.snapshotBytes = 100_000;
+  expect(contribute(run)?.snapshot).toBeUndefined();
+  run.changedBytes = 25_000;
+  expect(contribute(run)?.snapshot).toMatchObject({ no: 1 });
+});
   run.snapshotNo = 1;
   expect(contribute(run)?.snapshot).toBeUndefined();
   run.machine.context.entity.change(2, '{"op":"set","value":{"a":2}}');

@@ -25,6 +25,10 @@ export const FLUSH_BYTES_MAX: number = 8 * 1024 * 1024;
 
 /** A snapshot is written when its tail has outgrown it: the bytes written per change stay bounded. */
 const SNAPSHOT_TAIL_BYTES_MIN = 16 * 1024;
+/** At rest a snapshot of this size is written for any change, */
+const SNAPSHOT_SMALL_BYTES = 8 * 1024;
+/** a larger one when its tail has grown to this part of it. */
+const SNAPSHOT_REST_SHARE = 4;
 
 /** Takes what a run has to record now, at most `eventsMax` events; undefined when its row would not change. */
 export function contributionOf(
@@ -54,7 +58,7 @@ export function contributionOf(
   // Progress forgives what earlier owners died of: the row says so with the first event.
   const forgiven = run.blamed && events.length > 0;
   const changed = forgiven || busy !== run.recorded.busy || wakeAtMs !== run.recorded.wakeAtMs;
-  const snapshot = snapshotOf(run, end !== undefined);
+  const snapshot = snapshotOf(run, { ending: end !== undefined, resting: !busy });
   if (
     !changed &&
     events.length === 0 &&
@@ -173,11 +177,21 @@ function rowsOf(rows: ReadonlyMap<number, string>): WaitRow[] {
   return [...rows].map(([position, signalId]) => ({ position, signalId }));
 }
 
-function snapshotOf(run: OwnedRun, ending: boolean): RunContribution["snapshot"] {
+function snapshotOf(
+  run: OwnedRun,
+  { ending, resting }: { readonly ending: boolean; readonly resting: boolean },
+): RunContribution["snapshot"] {
   const view = run.machine.context.entity;
   if (view.entityNo <= run.snapshotNo) return undefined;
-  if (!ending && run.changedBytes < Math.max(SNAPSHOT_TAIL_BYTES_MIN, run.snapshotBytes)) return undefined;
-  return { no: view.entityNo, document: JSON.stringify(view.document) };
+  if (!ending && run.changedBytes < snapshotDueBytes(run, resting)) return undefined;
+  const { document, search } = view.memory;
+  return { no: view.entityNo, document: JSON.stringify(document), search: JSON.stringify(search) };
+}
+
+/** How long a tail may grow: at rest it is kept shorter, so that readers rarely fold, but never for the price of a long document. */
+function snapshotDueBytes({ snapshotBytes }: OwnedRun, resting: boolean): number {
+  if (!resting) return Math.max(SNAPSHOT_TAIL_BYTES_MIN, snapshotBytes);
+  return snapshotBytes <= SNAPSHOT_SMALL_BYTES ? 1 : snapshotBytes / SNAPSHOT_REST_SHARE;
 }
 
 /** The parameters of `flush_runs` after the writer and the number. */
@@ -273,8 +287,8 @@ function addExtra(contribution: RunContribution, add: (part: string, member: Mem
     add("waits_done", object({ run: by, position: row.position, name: row.signalId }));
   }
   if (contribution.snapshot !== undefined) {
-    const { no, document } = contribution.snapshot;
-    add("snapshots", object({ run: by, entity: run.facts.entityId, no }, { document }));
+    const { no, document, search } = contribution.snapshot;
+    add("snapshots", object({ run: by, entity: run.facts.entityId, no }, { document, search }));
   }
   if (contribution.release !== undefined) {
     add(
@@ -361,6 +375,11 @@ function addCommand(
           { input: command.args, options: command.options },
         ),
       );
+      if (command.entityType !== null || command.search !== null)
+        add(
+          "seeds",
+          object({ by: run.id, run: command.runId, type: command.entityType }, { search: command.search }),
+        );
   }
 }
 

@@ -105,7 +105,7 @@ export class FlushOutcomes {
     for (const { position } of contribution.waitsDone) run.waitRows.delete(position);
     if (contribution.snapshot !== undefined) {
       run.snapshotNo = contribution.snapshot.no;
-      run.snapshotBytes = contribution.snapshot.document.length;
+      run.snapshotBytes = contribution.snapshot.document.length + contribution.snapshot.search.length;
       run.changedBytes = 0;
     }
     this.#announcer.announceNewWork(contribution);

@@ -82,7 +82,7 @@ export interface RunContribution {
   readonly discarded: readonly string[];
   /** Whether its hooks are canceled that still run. */
   readonly cancelsHooks: boolean;
-  readonly snapshot: { readonly no: number; readonly document: string } | undefined;
+  readonly snapshot: { readonly no: number; readonly document: string; readonly search: string } | undefined;
   readonly end: RunEnd | undefined;
   readonly release: { readonly ready: boolean; readonly problem: RunProblem | undefined } | undefined;
 }

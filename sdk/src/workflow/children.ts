@@ -7,6 +7,7 @@ import { checkName, checkStart } from "../options.ts";
 import type { WorkflowOptions } from "../options.ts";
 import { runOptionsOf, traceOf } from "../run-options.ts";
 import { runOf } from "./in-run.ts";
+import { issueSearchChange } from "./search.ts";
 
 /** How a hook is started: a function that runs inside this run's memory. */
 export interface HookOptions extends WorkflowOptions {
@@ -67,10 +68,12 @@ export function startChild(options: WorkflowOptions): Promise<string> {
 export async function hook(options: HookOptions): Promise<string> {
   const context = runOf("hook");
   refuseLoop(context, options);
-  const start = toStart(context, "hook", options);
-  return await context.issue<string>(
-    { kind: "hook", name: start.workflowName, detached: true, startedId: start.workflowId },
-    (position) => ({ ...start, position, awaited: false }),
+  const { search, ...start } = toStart(context, "hook", options);
+  return await withSearch(context, search, () =>
+    context.issue<string>(
+      { kind: "hook", name: start.workflowName, detached: true, startedId: start.workflowId },
+      (position) => ({ ...start, entityType: null, search: null, position, awaited: false }),
+    ),
   );
 }
 
@@ -93,14 +96,28 @@ export async function execHook<Result>(options: ExecHookOptions): Promise<Result
   const signalId =
     options.signalId === undefined ? `hook-${context.uuid()}` : checkName("signalId", options.signalId);
   const args = [...(options.args ?? []), { signal: signalId, $memflow: true }];
-  const start = toStart(context, "hook", options, args);
+  const { search, ...start } = toStart(context, "hook", options, args);
   const failureIsResult = options.config?.throwOnError === false;
   const call = { kind: "hook", name: start.workflowName, signalId, failureIsResult } as const;
-  return await context.issue<Result>(call, (position) => {
-    context.signals.expectHook(signalId, { position, hookRunId: start.runId });
-    context.command({ kind: "wait", position, signalId });
-    return { ...start, position, awaited: true };
-  });
+  return await withSearch(context, search, () =>
+    context.issue<Result>(call, (position) => {
+      context.signals.expectHook(signalId, { position, hookRunId: start.runId });
+      context.command({ kind: "wait", position, signalId });
+      return { ...start, entityType: null, search: null, position, awaited: true };
+    }),
+  );
+}
+
+/** A hook shares its run's search data: what it begins with is a change that comes before it. */
+async function withSearch<Result>(
+  context: RunContext,
+  search: string | null,
+  start: () => Promise<Result>,
+): Promise<Result> {
+  if (search === null) return await start();
+  const fields = JSON.parse(search) as Readonly<Record<string, string>>;
+  const [, result] = await Promise.all([issueSearchChange(context, { op: "search.set", fields }), start()]);
+  return result;
 }
 
 /** One hook of a batch: its result is known by `key`. */
@@ -198,6 +215,8 @@ function toStart(
     options: checked.options,
     retentionSeconds: checked.retentionSeconds,
     delayMs: checked.delayMs,
+    entityType: checked.entityType,
+    search: checked.search,
   } as const;
 }
 

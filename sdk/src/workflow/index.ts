@@ -7,10 +7,11 @@ import { Entity, entity } from "./entity.ts";
 import { all } from "./all.ts";
 import { random, uuid4, workflowInfo } from "./info.ts";
 import { proxyActivities } from "./proxy-activities.ts";
+import { Search, enrich, search } from "./search.ts";
 import { condition, signal, waitFor } from "./signals.ts";
 import { sleepFor } from "./sleep.ts";
 
-export { Entity };
+export { Entity, Search };
 export type { ExecHookOptions, HookBatchMember, HookOptions } from "./children.ts";
 export type { WorkflowInfo } from "./info.ts";
 export type { ActivityConfig, ProxyType } from "./proxy-activities.ts";
@@ -32,6 +33,8 @@ export class WorkflowService {
   static readonly hook: typeof hook = hook;
   static readonly entity: typeof entity = entity;
   static readonly all: typeof all = all;
+  static readonly search: typeof search = search;
+  static readonly enrich: typeof enrich = enrich;
   static readonly random: typeof random = random;
   static readonly uuid4: typeof uuid4 = uuid4;
   static readonly workflowInfo: typeof workflowInfo = workflowInfo;

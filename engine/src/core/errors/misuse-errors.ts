@@ -67,9 +67,10 @@ export type EntityErrorCode =
   | "ENTITY_FORBIDDEN_KEY"
   | "ENTITY_BAD_PATH"
   | "ENTITY_BAD_VALUE"
+  | "ENTITY_BAD_CONDITION"
   | "ENTITY_TYPE_MISMATCH";
 
-/** An entity operation that the entity cannot take; it changed nothing. Not retried. */
+/** An operation that the entity, or search data, cannot take; it changed nothing. Not retried. */
 export class EntityError extends MemFlowError {
   declare readonly code: EntityErrorCode;
   /** The path that the operation names, or the place inside its value; empty for the whole document. */
@@ -77,9 +78,17 @@ export class EntityError extends MemFlowError {
 
   constructor(
     code: EntityErrorCode,
-    options: { readonly path: string; readonly problem: string; readonly remedy: string },
+    options: {
+      readonly path: string;
+      readonly problem: string;
+      readonly remedy: string;
+      /** What the path names (default: a path of the entity). */
+      readonly what?: string;
+    },
   ) {
-    const place = options.path === "" ? "the entity" : `entity path ${describeValue(options.path)}`;
+    const { path, what } = options;
+    const place =
+      path === "" && what === undefined ? "the entity" : `${what ?? "entity path"} ${describeValue(path)}`;
     super(`${place} ${options.problem}; ${options.remedy}`, {
       name: "EntityError",
       code,

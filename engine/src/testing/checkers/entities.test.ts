@@ -29,6 +29,7 @@ async function makeCounter(
     last_no: 3,
     snapshot_no: 2,
     snapshot: { count: 2 },
+    stale: true,
     ...entity,
   });
   return runId;
@@ -45,6 +46,24 @@ test("an entity whose snapshot is the fold of its log is sound, and the log make
 test("a snapshot that is not the fold of its log is found", async () => {
   const store = await makeScratchStore();
   const runId = await makeCounter(store, { snapshot: { count: 5 } });
+
+  expect(await store.look(checkEntities)).toEqual([
+    `I8: the snapshot of entity "${runId}" as of 2 is not the fold of its log`,
+  ]);
+});
+
+test("a snapshot that lags behind its log and passes for fresh is found", async () => {
+  const store = await makeScratchStore();
+  const runId = await makeCounter(store, { stale: false });
+
+  expect(await store.look(checkEntities)).toEqual([
+    `I8: entity "${runId}" counts 3 changes, its snapshot as of 2 passes for fresh`,
+  ]);
+});
+
+test("search data that is not the fold of its log is found", async () => {
+  const store = await makeScratchStore();
+  const runId = await makeCounter(store, { search: { count: "2" } });
 
   expect(await store.look(checkEntities)).toEqual([
     `I8: the snapshot of entity "${runId}" as of 2 is not the fold of its log`,
