@@ -138,9 +138,9 @@ const BAD_CALLS: Readonly<Record<string, [(store: TestStore) => unknown, ErrorCl
     { code: "BAD_OPTION", field: "expire", value: -1 },
   ],
   "a start with an option of MemFlow that is not there yet": [
-    ({ client }) => client.workflow.start({ taskQueue: QUEUE, workflowName: "w", search: {} } as never),
+    ({ client }) => client.workflow.start({ taskQueue: QUEUE, workflowName: "w", pending: 5 } as never),
     OptionError,
-    { code: "BAD_OPTION", field: "search" },
+    { code: "BAD_OPTION", field: "pending" },
   ],
   "a start in a schema whose name no database takes": [
     ({ client }) => client.workflow.start({ taskQueue: QUEUE, workflowName: "w", namespace: "" }),

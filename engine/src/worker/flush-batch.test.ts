@@ -216,13 +216,6 @@ test("a run that rests leaves a fresh memory, but writes a long one only for cha
   run.changedBytes = 25_000;
   expect(contribute(run)?.snapshot).toMatchObject({ no: 1 });
 });
-  run.snapshotNo = 1;
-  expect(contribute(run)?.snapshot).toBeUndefined();
-  run.machine.context.entity.change(2, '{"op":"set","value":{"a":2}}');
-  run.changedBytes = 0;
-  run.end = { status: "completed", result: null, failure: null };
-  expect(contribute(run)?.snapshot).toEqual({ no: 2, document: '{"a":2}' });
-});
 
 test("the values of a flush hold the runs in the order of their ids, as the locks are taken", async () => {
   const first = await waitingRun();
