@@ -22,6 +22,8 @@ export interface GroupCommitOptions<Item, Answer> {
   /** What each item gets, from the flush's reply; an Error rejects it. */
   answers(items: readonly Item[], reply: string | null): readonly (Answer | Error)[];
   refusal(error: unknown): Error;
+  /** Set where items that are written twice do harm: their ids are forgotten some time after the first try. */
+  readonly retryMaxMs?: number;
 }
 
 interface Waiting<Item, Answer> {
@@ -89,6 +91,7 @@ export class GroupCommit<Item, Answer> {
         writer: options.writer,
         number,
         alive: () => options.alive(),
+        retryMaxMs: options.retryMaxMs,
       });
       const answers = options.answers(items, reply);
       for (const [index, { resolve, reject }] of batch.entries()) {

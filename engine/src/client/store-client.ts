@@ -21,6 +21,7 @@ import { listenSource } from "../store/connection-source.ts";
 import type { ConnectionSource } from "../store/connection-source.ts";
 import { channelName } from "../store/identifiers.ts";
 import { withPayload } from "../store/json-member.ts";
+import { RETRY_BY_ID_MAX_MS } from "../store/flush-commit.ts";
 import { Listener } from "../store/listener.ts";
 import { decodePayload } from "../core/payload.ts";
 import { newId } from "../store/new-id.ts";
@@ -241,7 +242,8 @@ export class StoreClient {
   /**
    * Sends a signal; settles once it is recorded.
    *
-   * @throws {RunClosedError} When the run it is for has ended.
+   * @throws {RunClosedError} When the run it is for has ended; {ConnectionError} `COMMIT_UNKNOWN` when the database was
+   *   away for half an hour after it was sent: sent again, it might come twice.
    */
   async signal(request: SignalRequest): Promise<SignalReceipt> {
     const receipt = await outside(() => this.#signals.add(request));
@@ -501,9 +503,10 @@ export class StoreClient {
 
   #signalFlush(): Pick<
     ConstructorParameters<typeof GroupCommit<SignalRequest, Receipt>>[0],
-    "keyOf" | "statement" | "answers"
+    "keyOf" | "statement" | "answers" | "retryMaxMs"
   > {
     return {
+      retryMaxMs: RETRY_BY_ID_MAX_MS,
       keyOf: () => undefined,
       statement: (items, number) => ({
         ...this.#queries.sendSignals,

@@ -72,6 +72,7 @@ const TRANSIENT_SOCKET_CODES: ReadonlySet<string> = new Set([
 
 const CONNECTION_KINDS: Readonly<Record<string, SqlErrorKind>> = {
   DATABASE_UNREACHABLE: "transient",
+  COMMIT_UNKNOWN: "transient",
   DATABASE_READ_ONLY: "transient",
   AUTHENTICATION_FAILED: "permission",
   PERMISSION_DENIED: "permission",

@@ -9,6 +9,7 @@ import { MemFlowError } from "./memflow-error.ts";
 export type ConnectionErrorCode =
   | "BAD_CONNECTION"
   | "DATABASE_UNREACHABLE"
+  | "COMMIT_UNKNOWN"
   | "DATABASE_READ_ONLY"
   | "DATABASE_TOO_OLD"
   | "AUTHENTICATION_FAILED"
