@@ -1,8 +1,8 @@
 /**
  * One subject under measurement: its fresh database, its client process and its worker process.
  */
+import { migrate, resolveConnection } from "@memflow/engine";
 import { BenchProcess } from "./bench-process.ts";
-import { RAW_TABLES } from "./raw-tables.ts";
 import type { BenchDatabase, BenchServer } from "./server.ts";
 import type { SubjectName } from "./subject.ts";
 
@@ -21,7 +21,7 @@ export async function openPair(server: BenchServer, subject: SubjectName): Promi
   const database = await server.createDatabase();
   const { url } = database;
   try {
-    if (subject === "raw") await database.execute(RAW_TABLES);
+    if (subject === "raw") await migrate({ source: resolveConnection(url), schema: "memflow" });
     const client = await BenchProcess.start({ subject, role: "client", url });
     if (subject === "dbos") return { subject, database, client, worker: client, processes: [client] };
     const worker = await BenchProcess.start({ subject, role: "worker", url });

@@ -1,9 +1,9 @@
 /**
  * The limit: the best that `pg` does with the engine's rows and payloads when a bare loop commits them in groups.
  *
- * Promises what the engine is measured by: a start, a step and a result are acknowledged after their commit and not
- * before; one client process, one worker process. It is no engine: nothing is claimed, fenced, replayed or retried, ids
- * are not unique, a lost notification stays lost, and more than 600 runs at a time do not fit in one notification.
+ * Promises what the engine is measured by: the rows that a run leaves, in the engine's tables; a start, a step and a result
+ * acknowledged after their commit and not before; one client process, one worker process. It is no engine: nothing is
+ * claimed, fenced, replayed or retried, a lost notification stays lost, and one notification holds 600 runs at most.
  */
 import pg from "pg";
 import { type Job, touch } from "./jobs.ts";
@@ -13,18 +13,22 @@ const LANES = 2;
 const ID_PREFIX = "10000000-0000-7000-8000-";
 /** Below every id of a client, so that the worker's scan never meets a child. */
 const CHILD_PREFIX = "00000000-0000-7000-8000-";
-const PLAN = "plan_cache_mode=force_generic_plan enable_seqscan=off enable_hashjoin=off enable_mergejoin=off";
+const PLANNER =
+  "plan_cache_mode=force_generic_plan enable_seqscan=off enable_hashjoin=off enable_mergejoin=off";
 
 const WRITE = `
   with started as (
-    insert into runs (run_id, task_queue, workflow_name, workflow_id, input)
-    select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::json[])
+    insert into runs (run_id, task_queue, workflow_name, workflow_id, input, entity_id)
+    select * from unnest($1::uuid[], $2::text[], $3::text[], $4::text[], $5::json[], $1)
+  ), named as (
+    insert into workflow_ids (workflow_id, run_id) select * from unnest($4::text[], $1::uuid[])
   ), recorded as (
     insert into events (run_id, event_no, position, kind, at, name, payload)
     select run_id, event_no, event_no, 1, clock_timestamp(), name, payload
     from unnest($6::uuid[], $7::integer[], $8::text[], $9::json[]) as e (run_id, event_no, name, payload)
   )
-  update runs r set status = 'completed', closed_at = clock_timestamp(), result = u.result
+  update runs r set status = 'completed', result = u.result, closed_at = clock_timestamp(),
+    expires_at = clock_timestamp() + interval '7 days'
   from unnest($10::uuid[], $11::json[]) as u (run_id, result) where r.run_id = u.run_id`;
 /** The first column of each part of that statement. */
 const [START, EVENT, END, COLUMNS] = [0, 5, 9, 11];
@@ -32,8 +36,8 @@ const SCAN = `select run_id, workflow_name, input::text as input from runs
   where run_id > $1 and closed_at is null order by run_id`;
 const RESULTS = "select run_id, result::text as result from runs where run_id = any ($1::uuid[])";
 
-type ScanRow = { readonly run_id: string; readonly workflow_name: string; readonly input: string };
-type ResultRow = { readonly run_id: string; readonly result: string };
+type ScanRow = { run_id: string; workflow_name: string; input: string };
+type ResultRow = { run_id: string; result: string };
 
 /** Collects rows while a statement is on its way and sends them all with the next; one at a time. */
 class Group {
@@ -73,16 +77,16 @@ const list = (values: readonly string[]): string => `{${values.join()}}`;
 const json = (value: unknown): string => JSON.stringify(JSON.stringify(value));
 const idOf = (prefix: string, number: number): string => prefix + number.toString(16).padStart(12, "0");
 
-async function connect(url: string, options = PLAN): Promise<pg.Client> {
-  const client = new pg.Client({ connectionString: url, options: options.replaceAll(/\S+/gu, "-c $&") });
+async function connect(url: string, settings = PLANNER): Promise<pg.Client> {
+  const options = `search_path=memflow ${settings}`.replaceAll(/\S+/gu, "-c $&");
+  const client = new pg.Client({ connectionString: url, options });
   await client.connect();
   return client;
 }
 
 async function openWriter(url: string): Promise<Group> {
   const client = await connect(url);
-  const text = WRITE;
-  return new Group((rows) => client.query({ name: "write", text, values: rows.map(list) }), COLUMNS);
+  return new Group((rows) => client.query({ name: "write", text: WRITE, values: rows.map(list) }), COLUMNS);
 }
 
 async function openNotifier(url: string, channel: string): Promise<Group> {

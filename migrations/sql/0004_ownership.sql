@@ -20,16 +20,17 @@ as $$
 declare
   -- A volatile function is no condition for an index.
   v_now timestamptz := clock_timestamp();
-  v_picked uuid[];
+  v_picked tid[];
 begin
-  -- Locked by a statement of its own: only the next one sees every message that was there before the lock.
-  select array_agg(picked.run_id) into v_picked
+  -- Locked by a statement of its own: only the next one sees every message that was there before the lock. A locked row
+  -- stays where it is.
+  select array_agg(picked.ctid) into v_picked
   from (
-    select ready.run_id
+    select ready.ctid
     from unnest(p_workflows) as known (name)
     cross join generate_series(1, 5) as level (priority)
     cross join lateral (
-      select r.run_id, r.priority, r.ready_at
+      select r.ctid, r.priority, r.ready_at
       from runs r
       where r.ready_at is not null and r.ready_at <= v_now
         and r.task_queue = p_queue and r.workflow_name = known.name and r.priority = level.priority
@@ -46,12 +47,11 @@ begin
   update runs r
   set owner = p_worker, epoch = r.epoch + 1, ready_at = null, busy = true, problem = null,
     busy_takeovers = r.busy_takeovers + r.busy::integer
-  where r.run_id = any (v_picked)
+  where r.ctid = any (v_picked)
     and exists (select 1 from workers w where w.worker_id = p_worker and w.dead_at is null)
   returning r.run_id, r.entity_id, r.parent_run_id, r.parent_position, r.hook, r.epoch, r.event_count, r.busy_takeovers,
-    exists (select 1 from inbox i where i.run_id = r.run_id),
-    extract(epoch from r.started_at)::double precision * 1000, r.workflow_id, r.workflow_name, r.dialect, r.input::text,
-    r.options::text;
+    exists (select 1 from inbox i where i.run_id = r.run_id), date_part('epoch', r.started_at) * 1000, r.workflow_id,
+    r.workflow_name, r.dialect, r.input::text, r.options::text;
 end;
 $$;
 

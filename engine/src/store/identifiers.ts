@@ -17,6 +17,9 @@ export type ChannelKind = "queue" | "worker" | "client";
 const CHANNEL_PREFIX = "memflow";
 /** 160 bits of SHA-256: no two names meet by chance, and the channel stays far below 63 bytes. */
 const CHANNEL_HASH_BYTES = 20;
+/** Every start and message asks for a channel, and few are different: each hash is kept. */
+const CHANNELS_KEPT_MAX = 1_000;
+const channels = new Map<string, string>();
 
 /**
  * Quotes an identifier, so that any name keeps its case, spaces and quotes.
@@ -55,8 +58,14 @@ export function assertSchemaName(name: unknown): asserts name is string {
 export function channelName(schema: string, kind: ChannelKind, name: string): string {
   // The length makes the pair unambiguous: ("a", "bc") and ("ab", "c") hash apart.
   const identity = `${Buffer.byteLength(schema)}:${schema}:${name}`;
+  const key = `${kind}:${identity}`;
+  const known = channels.get(key);
+  if (known !== undefined) return known;
   const hash = createHash("sha256").update(identity).digest().subarray(0, CHANNEL_HASH_BYTES);
-  return `${CHANNEL_PREFIX}_${kind}_${hash.toString("hex")}`;
+  const channel = `${CHANNEL_PREFIX}_${kind}_${hash.toString("hex")}`;
+  if (channels.size >= CHANNELS_KEPT_MAX) channels.clear();
+  channels.set(key, channel);
+  return channel;
 }
 
 function schemaNameProblem(name: unknown): string | undefined {

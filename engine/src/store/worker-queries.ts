@@ -16,7 +16,7 @@ export type WorkerQueries = Readonly<Record<keyof typeof TEXTS, QueryText>>;
 
 const TEXTS = {
   flushRuns: `select :schema.flush_runs(
-    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)::text as reply`,
+    $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)::text as reply`,
   flushReply: `select reply::text as reply from :schema.flushes where writer = $1 and number = $2`,
   claimRuns: `select * from :schema.claim_runs($1, $2, $3, $4, $5, $6)`,
   claimActivities: `select * from :schema.claim_activities($1, $2, $3, $4)`,

@@ -208,6 +208,7 @@ export function flushValues(contributions: readonly RunContribution[]): unknown[
     uuidArray(runs.map(({ run }) => run.id)),
     int4Array(runs.map(({ run }) => run.epoch)),
     uuidArray(rows.map(({ run }) => run.id)),
+    int4Array(rows.map(({ run }) => run.epoch)),
     int4Array(rows.map(({ eventCount }) => eventCount)),
     boolArray(rows.map(({ busy, end }) => busy && end === undefined)),
     timestamptzArray(rows.map(({ wakeAtMs }) => wakeAtMs)),
