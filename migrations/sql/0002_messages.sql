@@ -216,7 +216,8 @@ begin
     select wanted.workflow_id, wanted.run from wanted
     on conflict (workflow_id) do update set run_id = excluded.run_id
     where w.run_id = excluded.run_id
-      or exists (select 1 from runs r where r.run_id = w.run_id and r.status <> 'running')
+      -- Not by "exists", which may be answered by reading every run that has ended.
+      or (select r.status from runs r where r.run_id = w.run_id) <> 'running'
     returning w.run_id
   )
   select coalesce(array_agg(taken.run_id), '{}'), count(*) = (select count(*) from wanted) into v_taken, v_all from taken;

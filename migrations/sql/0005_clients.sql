@@ -44,7 +44,8 @@ begin
     order by u.workflow_id
     on conflict (workflow_id) do update set run_id = excluded.run_id
     where w.run_id = excluded.run_id
-      or exists (select 1 from runs r where r.run_id = w.run_id and r.status <> 'running')
+      -- Not by "exists", which may be answered by reading every run that has ended.
+      or (select r.status from runs r where r.run_id = w.run_id) <> 'running'
     returning w.run_id
   )
   select coalesce(array_agg(taken.run_id), '{}') into v_taken from taken;

@@ -114,6 +114,9 @@ export class RunContext implements RunGuard {
   /** What the settled calls of a replay were, for the comparison with history; of a live run none is kept. */
   #settled: Map<number, CallName> | undefined = new Map();
   readonly #basePosition: number;
+  #entered = false;
+  /** Enters this context; known from the second time on, for most runs of one activation never need it. */
+  #scope: (<Result>(work: () => Result) => Result) | undefined;
 
   constructor(options: {
     readonly facts: RunFacts;
@@ -167,9 +170,17 @@ export class RunContext implements RunGuard {
     return uuidV7(this.#nowMs, bytes);
   }
 
-  /** Executes a part of the run's code. */
+  /** Executes a part of the run's code. Its async context is made twice at most: to make one costs more than to enter it. */
   enter<Result>(work: () => Result): Result {
-    return storage.run(this, work);
+    if (this.#scope !== undefined) return this.#scope(work);
+    if (!this.#entered) {
+      this.#entered = true;
+      return storage.run(this, work);
+    }
+    return storage.run(this, () => {
+      this.#scope = AsyncLocalStorage.snapshot();
+      return work();
+    });
   }
 
   /** Moves the run's time to an event's; it never goes back. */
@@ -178,8 +189,8 @@ export class RunContext implements RunGuard {
   }
 
   /** Takes the next position for a call that needs no command, such as a wait whose signal is here already. */
-  takePosition(call: string): number {
-    if (!this.active) throw this.violation(call, FOLLOWED_AN_AWAIT);
+  takePosition(call: string | CallName): number {
+    if (!this.active) throw this.violation(typeof call === "string" ? call : nameOf(call), FOLLOWED_AN_AWAIT);
     const position = this.#nextPosition;
     this.#nextPosition += 1;
     this.witness?.called(position);
@@ -188,9 +199,7 @@ export class RunContext implements RunGuard {
 
   /** Issues a durable call: takes the next position and returns the promise that its event will settle. */
   issue<Result>(call: DurableCall, toCommand: (position: number) => Command): Promise<Result> {
-    const position = this.takePosition(
-      `MemFlow.workflow ${call.kind}${call.name === null ? "" : ` "${call.name}"`}`,
-    );
+    const position = this.takePosition(call);
     this.#commands.push(toCommand(position));
     return this.expect<Result>(position, call);
   }
@@ -267,6 +276,10 @@ export class RunContext implements RunGuard {
     if (!this.active) this.#onStray?.();
     return error;
   }
+}
+
+function nameOf({ kind, name }: CallName): string {
+  return `MemFlow.workflow ${kind}${name === null ? "" : ` "${name}"`}`;
 }
 
 /** What to do about code that went on by itself, outside its run's activation. */

@@ -39,6 +39,7 @@ let flushNumber = 0;
 
 beforeAll(async () => {
   await migrate({ source: testSource(), schema });
+  await session.query(starts(1, () => "taken"));
   await session.query({ ...queries.registerWorker, values: [worker, '{"queues":[]}', null, "host", 60_000] });
 });
 
@@ -72,7 +73,7 @@ async function scannedBy(statement: () => Statement): Promise<string[]> {
   return [...scanned].filter((table) => !MAY_BE_SCANNED.has(table));
 }
 
-function starts(count: number): Statement {
+function starts(count: number, workflowIdOf = (id: string): string => `w-${id}`): Statement {
   const ids = Array.from({ length: count }, () => newId());
   return {
     ...asked.startRuns,
@@ -80,7 +81,7 @@ function starts(count: number): Statement {
       newId(),
       (flushNumber += 1),
       uuidArray(ids),
-      textArray(ids.map((id) => `w-${id}`)),
+      textArray(ids.map((id) => workflowIdOf(id))),
       textArray(ids.map(() => "flow")),
       textArray(ids.map(() => "queue")),
       "channel",
@@ -93,7 +94,7 @@ function starts(count: number): Statement {
 }
 
 /** A flush of runs that are not this worker's: it looks for them all the same. */
-function flush(runIds: readonly string[], extra: string | null): Statement {
+function flush(runIds: readonly string[], changed: readonly string[], extra: string | null): Statement {
   const all = <Value>(value: Value): Value[] => runIds.map(() => value);
   return {
     ...queries.flushRuns,
@@ -102,13 +103,14 @@ function flush(runIds: readonly string[], extra: string | null): Statement {
       (flushNumber += 1),
       uuidArray(runIds.toSorted()),
       int4Array(all(1)),
-      uuidArray(runIds),
-      int4Array(all(1)),
-      boolArray(all(true)),
-      timestamptzArray(all(null)),
-      textArray(all(null)),
-      jsonArray(all(null)),
-      jsonArray(all(null)),
+      uuidArray(changed.toSorted()),
+      int4Array(changed.map(() => 1)),
+      int4Array(changed.map(() => 1)),
+      boolArray(changed.map(() => true)),
+      timestamptzArray(changed.map(() => null)),
+      textArray(changed.map(() => null)),
+      jsonArray(changed.map(() => null)),
+      jsonArray(changed.map(() => null)),
       uuidArray(runIds),
       int4Array(all(1_000)),
       int2Array(all(1)),
@@ -141,9 +143,12 @@ function statements(runIds: readonly string[]): Record<string, () => Statement> 
   });
   return {
     start_runs: () => starts(3),
+    "start_runs of an id that is taken": () => starts(1, () => "taken"),
     claim_runs: () => ({ ...queries.claimRuns, values: [worker, "queue", ["flow"], 50, false, 2] }),
-    flush_runs: () => flush(runIds, null),
-    "flush_runs with its extra part": () => flush(runIds, extra),
+    "flush_runs of steps": () => flush(runIds, [], null),
+    "flush_runs of steps and ends": () => flush(runIds, runIds.slice(1), null),
+    "flush_runs of ends": () => flush(runIds, runIds, null),
+    "flush_runs with its extra part": () => flush(runIds, runIds, extra),
     claim_activities: () => ({ ...queries.claimActivities, values: [worker, "queue", ["a"], 50] }),
     settle_activities: () => ({
       ...queries.settleActivities,

@@ -32,6 +32,12 @@ function attempt(): Attempt {
       await settled.promise;
     },
     task: {
+      activityName: "a",
+      runId: "r",
+      position: 0,
+      get aborted() {
+        return abort.signal.aborted;
+      },
       info: {
         activityName: "a",
         runId: "r",

@@ -11,6 +11,7 @@ import { encodeFailure } from "../core/failure.ts";
 import type { FailureJson } from "../core/failure.ts";
 import { decodePayload, encodePayload } from "../core/payload.ts";
 import { crashPoint } from "../crash-points.ts";
+import { currentContext } from "../replay/run-context.ts";
 import { outside } from "../store/outside.ts";
 import type { ActivityFunction } from "./activity-registry.ts";
 
@@ -30,12 +31,21 @@ export interface ActivityInfo {
 
 /** One attempt to run. */
 export interface ActivityTask {
-  readonly info: ActivityInfo;
+  readonly activityName: string;
+  readonly runId: string;
+  readonly position: number;
   readonly args: string | null;
   readonly implementation: ActivityFunction;
+  /** True when its outcome is no longer wanted: it never begins. */
+  readonly aborted: boolean;
+  /** What its code can know of it; made when it asks. */
+  readonly info: ActivityInfo;
   /** Called when it begins, after it got its slot. */
   started?(): void;
-  /** Called once, unless the executor was stopped or the attempt's signal was aborted before it began. */
+  /**
+   * Called once, unless the executor was stopped or the attempt was aborted before it began. A success may be told inside
+   * the attempt's context: whoever goes on by a timer or a promise leaves it first.
+   */
   settled(outcome: ActivityOutcome): void;
   /** Called instead when the executor begins nothing more. */
   refused?(): void;
@@ -45,11 +55,6 @@ export type ActivityOutcome =
   | { readonly kind: "completed"; readonly result: string | null }
   | { readonly kind: "failed"; readonly failure: FailureJson; readonly error: unknown };
 
-interface Attempt {
-  readonly info: ActivityInfo;
-  fail(error: unknown): void;
-}
-
 const storage = new AsyncLocalStorage<Attempt>();
 
 /** The attempt whose code is executing, by its async context. */
@@ -57,10 +62,15 @@ export function currentActivity(): ActivityInfo | undefined {
   return storage.getStore()?.info;
 }
 
+/** What the attempt whose code is executing belongs to. */
+export function currentAttempt(): { readonly runId: string; readonly position: number } | undefined {
+  return storage.getStore()?.task;
+}
+
 /** Fails the attempt whose code is executing; false when there is none. */
 export function failCurrentActivity(error: unknown): boolean {
   const attempt = storage.getStore();
-  attempt?.fail(error);
+  attempt?.failOutside(error);
   return attempt !== undefined;
 }
 
@@ -78,6 +88,11 @@ export class ActivityExecutor {
   readonly #onLate: (info: ActivityInfo, error: unknown) => void;
   readonly #waiting: ActivityTask[] = [];
   readonly #running = new Set<ActivityTask>();
+  readonly #attempts: AttemptHost = {
+    settle: (task, outcome) => this.#settle(task, outcome),
+    runs: (task) => this.#running.has(task),
+    late: (task, error) => outside(() => this.#onLate(task.info, error)),
+  };
   #stopped = false;
   #closing = false;
   #filling = false;
@@ -120,6 +135,12 @@ export class ActivityExecutor {
     else this.#waiting.push(task);
   }
 
+  /** What runs or waits for a slot. */
+  *tasks(): Generator<ActivityTask> {
+    yield* this.#running;
+    yield* [...this.#waiting];
+  }
+
   /** Takes back a task that has not begun; false when it has. */
   withdraw(task: ActivityTask): boolean {
     const index = this.#waiting.indexOf(task);
@@ -143,36 +164,19 @@ export class ActivityExecutor {
   #run(task: ActivityTask): void {
     this.#running.add(task);
     task.started?.();
-    const settle = (outcome: ActivityOutcome): void => this.#settle(task, outcome);
-    const fail = (error: unknown): void => settle({ kind: "failed", failure: encodeFailure(error), error });
-    const failOutside = (error: unknown): void => {
-      if (this.#running.has(task)) fail(error);
-      else outside(() => this.#onLate(task.info, error));
-    };
-    const complete = (value: unknown): void => {
-      let result: string | null;
-      try {
-        result = encodePayload(value, { field: `result of activity "${task.info.activityName}"` });
-      } catch (error) {
-        fail(error);
-        return;
-      }
-      settle({ kind: "completed", result });
-    };
     crashPoint("activity.started", this.#workerId);
     if (this.#stopped) return;
-    this.#marks.enter("activity", task.info.runId, task.info.position);
+    const attempt = new Attempt(task, this.#attempts);
+    this.#marks.enter("activity", task.runId, task.position);
     try {
       const args = decodePayload(task.args);
-      const value = outside(() =>
-        storage.run({ info: task.info, fail: failOutside }, () =>
-          task.implementation(...((Array.isArray(args) ? args : []) as never[])),
-        ),
-      );
-      if (isThenable(value)) value.then(complete, fail);
-      else complete(value);
+      const value = isOutside()
+        ? storage.run(attempt, callActivity, task.implementation, args)
+        : outside(() => storage.run(attempt, callActivity, task.implementation, args));
+      if (isThenable(value)) value.then(attempt.complete, attempt.fail);
+      else attempt.complete(value);
     } catch (error) {
-      fail(error);
+      attempt.fail(error);
     } finally {
       this.#marks.leave();
     }
@@ -182,10 +186,10 @@ export class ActivityExecutor {
     if (!this.#running.delete(task)) return;
     crashPoint("activity.finished", this.#workerId);
     // What follows is the engine's: it must not keep the attempt's context, nor give it to a run's code.
-    outside(() => {
-      task.settled(outcome);
-      this.#fillSlots();
-    });
+    if (outcome.kind === "completed") task.settled(outcome);
+    else outside(() => task.settled(outcome));
+    if (this.#waiting.length > 0) outside(() => this.#fillSlots());
+    else if (!this.#filling && this.#running.size < this.#slots) this.#onFree();
   }
 
   /** Not by recursion: attempts that end at once would pile up on the stack. */
@@ -195,11 +199,65 @@ export class ActivityExecutor {
     while (this.#running.size < this.#slots) {
       const next = this.#waiting.shift();
       if (next === undefined) break;
-      if (!next.info.signal.aborted) this.#run(next);
+      if (!next.aborted) this.#run(next);
     }
     this.#filling = false;
     if (this.#running.size < this.#slots) this.#onFree();
   }
+}
+
+/** Whom an attempt tells. */
+interface AttemptHost {
+  settle(task: ActivityTask, outcome: ActivityOutcome): void;
+  runs(task: ActivityTask): boolean;
+  /** Its code threw after its end. */
+  late(task: ActivityTask, error: unknown): void;
+}
+
+/** One attempt that runs: its code's context holds it. */
+class Attempt {
+  readonly task: ActivityTask;
+  readonly #host: AttemptHost;
+  #info: ActivityInfo | undefined;
+
+  constructor(task: ActivityTask, host: AttemptHost) {
+    this.task = task;
+    this.#host = host;
+  }
+
+  get info(): ActivityInfo {
+    this.#info ??= this.task.info;
+    return this.#info;
+  }
+
+  /** What no promise of its code holds: an exception in a callback, a rejection that nobody took. */
+  failOutside(error: unknown): void {
+    if (this.#host.runs(this.task)) this.fail(error);
+    else this.#host.late(this.task, error);
+  }
+
+  readonly fail = (error: unknown): void =>
+    this.#host.settle(this.task, { kind: "failed", failure: encodeFailure(error), error });
+
+  readonly complete = (value: unknown): void => {
+    let result: string | null;
+    try {
+      result = encodePayload(value, { field: `result of activity "${this.task.activityName}"` });
+    } catch (error) {
+      this.fail(error);
+      return;
+    }
+    this.#host.settle(this.task, { kind: "completed", result });
+  };
+}
+
+function callActivity(implementation: ActivityFunction, args: unknown): unknown {
+  return implementation(...((Array.isArray(args) ? args : []) as never[]));
+}
+
+/** Every context that descends from user code holds its run or its attempt. */
+function isOutside(): boolean {
+  return storage.getStore() === undefined && currentContext() === undefined;
 }
 
 function isThenable(value: unknown): value is PromiseLike<unknown> {

@@ -5,6 +5,7 @@
  * lost nothing stays owned without being known here.
  */
 import { crashPoint } from "../crash-points.ts";
+import { outside } from "../store/outside.ts";
 import type { ActivityExecutor } from "./activity-executor.ts";
 import type { IncarnationContext } from "./incarnation-context.ts";
 import type { LeasedAttempts } from "./leased-attempts.ts";
@@ -79,7 +80,11 @@ export class Claims {
 
   /** A slot is free: attempts that found none before may be claimed now. */
   pumpWaiting(): void {
-    for (const taskQueue of this.#mayHaveAttempts) this.pump(taskQueue, true);
+    if (this.#mayHaveAttempts.size === 0) return;
+    // Called where an attempt has ended: claims go on without its context.
+    outside(() => {
+      for (const taskQueue of this.#mayHaveAttempts) this.pump(taskQueue, true);
+    });
   }
 
   /** A run that is not known here has a message: it may be on its way. */

@@ -26,7 +26,7 @@ async function waitingRun(code?: () => unknown): Promise<OwnedRun> {
     eventCount: 3,
     blamed: false,
   });
-  run.recorded = { busy: false, wakeAtMs: null };
+  Object.assign(run.recorded, { busy: false, wakeAtMs: null });
   return run;
 }
 
@@ -137,7 +137,7 @@ test.each([
   ["remote", false],
 ] as const)("an attempt that is %s makes its run busy: %s", async (state, busy) => {
   const run = await waitingRun();
-  run.recorded = { busy: !busy, wakeAtMs: null };
+  Object.assign(run.recorded, { busy: !busy, wakeAtMs: null });
   run.activities.set(7, { ...activityOf(state), sinceMs: NOW_MS + 9 });
   expect(contribute(run)).toMatchObject({ busy, wakeAtMs: state === "backoff" ? NOW_MS + 9 : null });
 });

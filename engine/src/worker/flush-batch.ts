@@ -5,7 +5,7 @@
  * the clock that it is given.
  */
 import { EVENT_KIND, STRAY_SIGNAL_MS } from "../core/events.ts";
-import type { HistoryEvent } from "../core/events.ts";
+import type { EventDraft, HistoryEvent } from "../core/events.ts";
 import {
   boolArray,
   int2Array,
@@ -40,12 +40,10 @@ export function contributionOf(
   const taken = takePending(run, run.oneByOne ? { ...limits, eventsMax: 1 } : limits);
   // Whole milliseconds: what a row keeps of a finer time could read as the next one on replay.
   const atMs = Math.floor(Math.max(limits.nowMs, run.lastEventMs));
-  const events = taken.map((pending, index): HistoryEvent => ({
-    ...pending.draft,
-    eventNo: run.eventCount + index + 1,
-    atMs,
-    entityNo: null,
-  }));
+  const events =
+    taken.length === 0
+      ? NONE
+      : taken.map(({ draft }, index) => eventOf(draft, run.eventCount + index + 1, atMs));
   const all = taken.length === run.pending.length;
   if (run.pending.length === 0) run.oneByOne = false;
   const end =
@@ -53,8 +51,11 @@ export function contributionOf(
   const busy = run.busy;
   const wakeAtMs = busy ? null : run.wakeAtMs;
   const release = releaseOf(run, all && end === undefined);
-  const waits = isUpToDate(run) ? takeWaits(run) : [];
-  const waitsDone = rowsOf(run.waitRows).filter((row) => !run.machine.context.pending.has(row.position));
+  const waits = run.newWaits.size > 0 && isUpToDate(run) ? takeWaits(run) : NONE;
+  const waitsDone =
+    run.waitRows.size === 0
+      ? NONE
+      : rowsOf(run.waitRows).filter((row) => !run.machine.context.pending.has(row.position));
   // Progress forgives what earlier owners died of: the row says so with the first event.
   const forgiven = run.blamed && events.length > 0;
   const changed = forgiven || busy !== run.recorded.busy || wakeAtMs !== run.recorded.wakeAtMs;
@@ -75,10 +76,10 @@ export function contributionOf(
     return undefined;
   if (release !== undefined) forgetUnbegun(run);
   const { activitiesDone, discarded, cancelsHooks } = run;
-  const writes = [...run.writes.values()];
-  run.writes = new Map();
-  run.activitiesDone = [];
-  run.discarded = [];
+  const writes = run.writes.size === 0 ? NONE : [...run.writes.values()];
+  if (writes.length > 0) run.writes = new Map();
+  if (activitiesDone.length > 0) run.activitiesDone = [];
+  if (discarded.length > 0) run.discarded = [];
   run.cancelsHooks = false;
   return {
     run,
@@ -89,15 +90,24 @@ export function contributionOf(
     events,
     pendings: taken,
     writes,
-    activitiesDone,
+    // What stays with the run grows on; what is taken does not.
+    activitiesDone: activitiesDone.length > 0 ? activitiesDone : NONE,
     waits,
     waitsDone,
-    discarded,
+    discarded: discarded.length > 0 ? discarded : NONE,
     cancelsHooks,
     snapshot,
     end,
     release,
   };
+}
+
+/** Most parts of most contributions. */
+const NONE: readonly never[] = [];
+
+/** Written out: a spread costs several times as much, and there is one event per step. */
+function eventOf({ kind, position, name, payload }: EventDraft, eventNo: number, atMs: number): HistoryEvent {
+  return { kind, position, name, payload, eventNo, atMs, entityNo: null };
 }
 
 /** A run with a problem leaves as its rows say: what it wanted to record besides may be what Postgres refuses. */
@@ -161,6 +171,7 @@ function takePending(
   run: OwnedRun,
   limits: { readonly eventsMax: number; readonly bytesMax: number },
 ): readonly PendingEvent[] {
+  if (run.pending.length === 0) return NONE;
   let bytes = 0;
   let count = 0;
   for (const pending of run.pending) {
@@ -200,8 +211,9 @@ export function flushValues(contributions: readonly RunContribution[]): unknown[
   const rows = runs.filter(({ rowChanges }) => rowChanges);
   const events: { readonly runId: string; readonly event: HistoryEvent }[] = [];
   for (const { run, events: own, pendings } of runs) {
-    for (const [index, event] of own.entries()) {
-      if (!insertedElsewhere(pendings[index])) events.push({ runId: run.id, event });
+    for (let index = 0; index < own.length; index += 1) {
+      const event = own[index];
+      if (event !== undefined && !insertedElsewhere(pendings[index])) events.push({ runId: run.id, event });
     }
   }
   return [
@@ -256,7 +268,9 @@ function extraOf(runs: readonly RunContribution[]): string | null {
 function addExtra(contribution: RunContribution, add: (part: string, member: Member) => void): void {
   const { run } = contribution;
   const by = run.id;
-  for (const [index, pending] of contribution.pendings.entries()) {
+  for (let index = 0; index < contribution.pendings.length; index += 1) {
+    const pending = contribution.pendings[index];
+    if (pending === undefined || (pending.messageId === undefined && pending.command === undefined)) continue;
     const event = contribution.events[index];
     if (pending.messageId !== undefined) add("consumed", object({ run: by, message: pending.messageId }));
     if (pending.command !== undefined && event !== undefined) addCommand(run, pending.command, event, add);

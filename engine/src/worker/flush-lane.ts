@@ -7,6 +7,7 @@
  */
 import { crashPoint } from "../crash-points.ts";
 import { commitFlush } from "../store/flush-commit.ts";
+import { outside } from "../store/outside.ts";
 import type { Session } from "../store/session.ts";
 import { classifySqlError, runsBehind } from "../store/sql-errors.ts";
 import type { WorkerQueries } from "../store/worker-queries.ts";
@@ -83,7 +84,8 @@ export class FlushLane {
     this.#dirty.add(run);
     if (!this.#busy && !this.#scheduled) {
       this.#scheduled = true;
-      setImmediate(() => this.#begin());
+      // Whoever marks first may be an attempt, whose context must not live on in the flush.
+      outside(() => setImmediate(() => this.#begin()));
     }
   }
 

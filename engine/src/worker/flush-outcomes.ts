@@ -96,8 +96,10 @@ export class FlushOutcomes {
     const { run } = contribution;
     run.eventCount = contribution.eventCount;
     if (contribution.events.length > 0) run.blamed = false;
-    run.pending.splice(0, contribution.events.length);
-    run.recorded = { busy: contribution.busy, wakeAtMs: contribution.wakeAtMs };
+    if (contribution.events.length === run.pending.length) run.pending.length = 0;
+    else run.pending.splice(0, contribution.events.length);
+    run.recorded.busy = contribution.busy;
+    run.recorded.wakeAtMs = contribution.wakeAtMs;
     for (const { position, signalId } of contribution.waits) {
       run.newWaits.delete(position);
       run.waitRows.set(position, signalId);

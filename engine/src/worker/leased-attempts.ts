@@ -7,6 +7,7 @@ import { EVENT_KIND } from "../core/events.ts";
 import { encodeFailure } from "../core/failure.ts";
 import { isRetryable, normalizeRetryPolicy, retryDelayMs } from "../core/retry-policy.ts";
 import type { RetryPolicy } from "../core/retry-policy.ts";
+import { outside } from "../store/outside.ts";
 import type { ActivityExecutor, ActivityOutcome } from "./activity-executor.ts";
 import type { ActivitySettler, Lease, LeasedOutcome } from "./activity-settler.ts";
 import { contributionFailure } from "./contribution-failure.ts";
@@ -73,19 +74,25 @@ export class LeasedAttempts {
         ? normalizeRetryPolicy(undefined, "retryPolicy")
         : (JSON.parse(lease.policy) as RetryPolicy);
     this.#executor.submit({
-      info: {
-        activityName: lease.name,
-        runId,
-        workflowId: lease.workflowId,
-        workflowName: lease.workflowName,
-        taskQueue,
-        position,
-        attempt,
-        signal: new AbortController().signal,
-      },
+      activityName: lease.name,
+      runId,
+      position,
       args: lease.args,
       implementation,
-      settled: (outcome) => settle(verdictOf(outcome, attempt, policy)),
+      aborted: false,
+      get info() {
+        return {
+          activityName: lease.name,
+          runId,
+          workflowId: lease.workflowId,
+          workflowName: lease.workflowName,
+          taskQueue,
+          position,
+          attempt,
+          signal: new AbortController().signal,
+        };
+      },
+      settled: (outcome) => outside(() => settle(verdictOf(outcome, attempt, policy))),
       refused: () => settle(GIVEN_BACK),
     });
   }

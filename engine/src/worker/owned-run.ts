@@ -8,6 +8,7 @@ import type { EventDraft, HistoryEvent } from "../core/events.ts";
 import type { FailureJson } from "../core/failure.ts";
 import type { RetryPolicy } from "../core/retry-policy.ts";
 import type { ActivityRow } from "./activity-row.ts";
+import type { AttemptAbort } from "./attempt-abort.ts";
 import type { RunMachine } from "../replay/run-machine.ts";
 import type { Shadow } from "../replay/shadow.ts";
 import type { RunFacts } from "../replay/run-context.ts";
@@ -36,7 +37,7 @@ export interface LocalActivity {
   /** When its next attempt is due (backoff), or when it began to wait or run. */
   sinceMs: number;
   failure: FailureJson | null;
-  abort: AbortController | undefined;
+  abort: AttemptAbort | undefined;
 }
 
 /** A row of `activities` to write with the next flush. */
@@ -157,7 +158,7 @@ export class OwnedRun {
   /** The newest message that was read. */
   lastMessageId: string = "0";
   /** What the row says, to write only what changed. */
-  recorded: { busy: boolean; wakeAtMs: number | null } = { busy: true, wakeAtMs: null };
+  readonly recorded: { busy: boolean; wakeAtMs: number | null } = { busy: true, wakeAtMs: null };
   snapshotNo: number = 0;
   snapshotBytes: number = 0;
   changedBytes: number = 0;

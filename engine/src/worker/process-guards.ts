@@ -5,7 +5,7 @@ import { currentContext } from "../replay/run-context.ts";
 import { installGlobalGuards } from "../guards/global-guards.ts";
 import { installRejectionHandlers } from "../guards/rejections.ts";
 import { assertSyncDrain } from "../guards/sync-drain.ts";
-import { currentActivity, failCurrentActivity } from "./activity-executor.ts";
+import { currentAttempt, failCurrentActivity } from "./activity-executor.ts";
 import type { RunContext } from "../replay/run-context.ts";
 
 let installed: Promise<void> | undefined;
@@ -24,8 +24,8 @@ export async function guardProcess(): Promise<void> {
 export function currentOwner():
   | { readonly kind: "run" | "activity"; readonly id: string; readonly position: number }
   | undefined {
-  const activity = currentActivity();
-  if (activity !== undefined) return { kind: "activity", id: activity.runId, position: activity.position };
+  const attempt = currentAttempt();
+  if (attempt !== undefined) return { kind: "activity", id: attempt.runId, position: attempt.position };
   const context = currentContext();
   return context === undefined
     ? undefined
@@ -44,9 +44,9 @@ async function install(): Promise<void> {
   installGlobalGuards({
     currentRun: () => {
       const context = currentContext();
-      return context === undefined || currentActivity() !== undefined ? undefined : context;
+      return context === undefined || currentAttempt() !== undefined ? undefined : context;
     },
-    inUserCode: () => currentContext() !== undefined || currentActivity() !== undefined,
+    inUserCode: () => currentContext() !== undefined || currentAttempt() !== undefined,
   });
   const owners = new WeakMap<Promise<unknown>, RunContext>();
   installRejectionHandlers({

@@ -17,9 +17,10 @@ import { runOutsideGuards } from "../guards/outside-runs.ts";
 import { lacksPlace } from "../replay/diagnosis.ts";
 import type { PlacelessError } from "../replay/diagnosis.ts";
 import type { NumberedChange } from "../replay/entity-view.ts";
-import type { ActivityExecutor, ActivityOutcome, ActivityTask, LoopMarks } from "./activity-executor.ts";
+import type { ActivityExecutor, ActivityOutcome, LoopMarks } from "./activity-executor.ts";
 import type { ActivityFunction } from "./activity-registry.ts";
 import type { ActivityRow } from "./activity-row.ts";
+import { LocalAttempt } from "./local-attempt.ts";
 import type { LocalActivity, OwnedRun, PendingEvent, RunProblem } from "./owned-run.ts";
 import { TimerHeap } from "./timer-heap.ts";
 
@@ -57,11 +58,14 @@ type Due =
 export class RunDriver {
   readonly #host: RunDriverHost;
   readonly #timers = new TimerHeap<Due>(stands);
-  /** Local attempts in the order in which they began to wait or run. */
-  readonly #watched = new Map<ActivityTask, { readonly run: OwnedRun; readonly activity: LocalActivity }>();
+  readonly #attemptHost: ConstructorParameters<typeof LocalAttempt>[0]["host"];
 
   constructor(host: RunDriverHost) {
     this.#host = host;
+    this.#attemptHost = {
+      nowMs: () => host.nowMs(),
+      attemptSettled: (attempt, outcome) => this.#attemptSettled(attempt, outcome),
+    };
   }
 
   /** When the next timer is due. */
@@ -133,11 +137,12 @@ export class RunDriver {
 
   /** Makes long attempts known and gives waiting ones to the queue. */
   sweepAttempts(nowMs: number): void {
-    for (const [task, { run, activity }] of this.#watched) {
-      const wanted = !run.dropped && run.activities.get(activity.command.position) === activity;
-      if (!wanted) this.#watched.delete(task);
-      else if (activity.state === "waiting" && nowMs - activity.sinceMs >= OVERFLOW_MS)
-        this.#overflow(task, run, activity);
+    for (const attempt of this.#host.executor.tasks()) {
+      if (!(attempt instanceof LocalAttempt)) continue;
+      const { run, activity } = attempt;
+      const wanted = !run.dropped && run.activities.get(attempt.position) === activity;
+      if (!wanted) continue;
+      if (activity.state === "waiting" && nowMs - activity.sinceMs >= OVERFLOW_MS) this.#overflow(attempt);
       else if (
         activity.state === "running" &&
         !activity.written &&
@@ -162,6 +167,7 @@ export class RunDriver {
   written(run: OwnedRun, position: number): void {
     const activity = run.activities.get(position);
     if (activity === undefined || activity.state !== "writing") return;
+    activity.sinceMs = this.#host.nowMs();
     this.#submit(run, activity);
   }
 
@@ -180,9 +186,11 @@ export class RunDriver {
   }
 
   #applyAll(run: OwnedRun, events: readonly HistoryEvent[]): void {
-    const queue = run.unapplied.length === 0 ? [...events] : [...run.unapplied, ...events];
-    run.unapplied = [];
-    for (const [index, event] of queue.entries()) {
+    const queue = run.unapplied.length === 0 ? events : [...run.unapplied, ...events];
+    if (run.unapplied.length > 0) run.unapplied = [];
+    let index = -1;
+    for (const event of queue) {
+      index += 1;
       if (event.entityNo !== null) {
         const until = event.kind === EVENT_KIND.entityChanged ? event.entityNo - 1 : event.entityNo;
         const span = run.machine.context.entity.missing(until);
@@ -312,7 +320,7 @@ export class RunDriver {
       attempt: 1,
       state: "waiting",
       written: false,
-      sinceMs: this.#host.nowMs(),
+      sinceMs: run.usedAtMs,
       failure: null,
       abort: undefined,
     };
@@ -387,42 +395,22 @@ export class RunDriver {
       this.#host.mark(run);
       return;
     }
-    const abort = new AbortController();
-    activity.abort = abort;
+    const attempt = new LocalAttempt({ run, activity, implementation, host: this.#attemptHost });
+    activity.abort = attempt;
     activity.state = "waiting";
-    activity.sinceMs = this.#host.nowMs();
-    const task: ActivityTask = {
-      info: {
-        activityName: command.name,
-        runId: run.id,
-        workflowId: run.facts.workflowId,
-        workflowName: run.facts.workflowName,
-        taskQueue: run.facts.taskQueue,
-        position: command.position,
-        attempt: activity.attempt,
-        signal: abort.signal,
-      },
-      args: command.args,
-      implementation,
-      started: () => {
-        activity.state = "running";
-        activity.sinceMs = this.#host.nowMs();
-      },
-      settled: (outcome) => {
-        this.#watched.delete(task);
-        if (!run.dropped && run.activities.get(command.position) === activity)
-          this.#settleActivity(run, activity, outcome);
-      },
-    };
-    this.#watched.set(task, { run, activity });
-    this.#host.executor.submit(task);
+    this.#host.executor.submit(attempt);
+    attempt.delayed = true;
   }
 
-  #overflow(task: ActivityTask, run: OwnedRun, activity: LocalActivity): void {
-    if (!this.#host.executor.withdraw(task)) return;
-    this.#watched.delete(task);
-    this.#enqueue(run, activity);
-    this.#host.mark(run);
+  #attemptSettled({ run, activity, position }: LocalAttempt, outcome: ActivityOutcome): void {
+    if (!run.dropped && run.activities.get(position) === activity)
+      this.#settleActivity(run, activity, outcome);
+  }
+
+  #overflow(attempt: LocalAttempt): void {
+    if (!this.#host.executor.withdraw(attempt)) return;
+    this.#enqueue(attempt.run, attempt.activity);
+    this.#host.mark(attempt.run);
   }
 
   #settleActivity(run: OwnedRun, activity: LocalActivity, outcome: ActivityOutcome): void {
@@ -468,7 +456,9 @@ export class RunDriver {
       this.record(run, { draft: draft(EVENT_KIND.timerFired, null, "restart", null) });
     } else if (due.kind === "retry") {
       const activity = run.activities.get(due.position);
-      if (activity?.state === "backoff") this.#submit(run, activity);
+      if (activity?.state !== "backoff") return;
+      activity.sinceMs = this.#host.nowMs();
+      this.#submit(run, activity);
     } else {
       const dueMs = run.timers.get(due.position);
       if (dueMs === undefined) return;
