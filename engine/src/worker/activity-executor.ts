@@ -135,10 +135,10 @@ export class ActivityExecutor {
     else this.#waiting.push(task);
   }
 
-  /** What runs or waits for a slot. */
+  /** What runs or waits for a slot; the waiting may be withdrawn meanwhile. */
   *tasks(): Generator<ActivityTask> {
     yield* this.#running;
-    yield* [...this.#waiting];
+    yield* this.#waiting.slice();
   }
 
   /** Takes back a task that has not begun; false when it has. */
