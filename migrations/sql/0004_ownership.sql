@@ -448,3 +448,70 @@ begin
   return next;
 end;
 $$;
+
+-- What a worker asks now and then, in one statement for all its queues: for each of them whether runs, or queued attempts, are ready, and the earliest due time after now
+-- (null for none). `p_run_queues` and `p_workflows` are pairs, and so are `p_attempt_queues` and `p_activities`. Runs that
+-- p_suspect_after owners died on are left out: they are claimed alone. Queues with neither are left out.
+create function ready_work(
+  p_run_queues text[], p_workflows text[], p_attempt_queues text[], p_activities text[], p_suspect_after integer
+)
+returns table (kind text, task_queue text, ready boolean, due_in_ms double precision)
+language plpgsql
+set search_path from current
+set enable_seqscan = off
+set enable_mergejoin = off
+set enable_hashjoin = off
+set plan_cache_mode = force_generic_plan
+as $$
+declare
+  -- A volatile function is no condition for an index.
+  v_now timestamptz := clock_timestamp();
+begin
+  return query
+  select 'runs', known.task_queue, bool_or(now.found is not null),
+    extract(epoch from min(later.ready_at) - v_now)::double precision * 1000
+  from unnest(p_run_queues, p_workflows) as known (task_queue, name)
+  cross join generate_series(1, 5) as level (priority)
+  left join lateral (
+    select true as found
+    from runs r
+    where r.ready_at is not null and r.ready_at <= v_now
+      and r.task_queue = known.task_queue and r.workflow_name = known.name and r.priority = level.priority
+      and r.busy_takeovers + r.busy::integer < p_suspect_after
+    limit 1
+  ) now on true
+  left join lateral (
+    select r.ready_at
+    from runs r
+    where r.ready_at is not null and r.ready_at > v_now and r.ready_at < 'infinity'
+      and r.task_queue = known.task_queue and r.workflow_name = known.name and r.priority = level.priority
+    order by r.ready_at
+    limit 1
+  ) later on true
+  where now.found is not null or later.ready_at is not null
+  group by known.task_queue;
+
+  return query
+  select 'activities', known.task_queue, bool_or(now.found is not null),
+    extract(epoch from min(later.due_at) - v_now)::double precision * 1000
+  from unnest(p_attempt_queues, p_activities) as known (task_queue, name)
+  cross join generate_series(1, 5) as level (priority)
+  left join lateral (
+    select true as found
+    from activities a
+    where a.state = 'queued' and a.due_at <= v_now
+      and a.task_queue = known.task_queue and a.name = known.name and a.priority = level.priority
+    limit 1
+  ) now on true
+  left join lateral (
+    select a.due_at
+    from activities a
+    where a.state = 'queued' and a.due_at > v_now and a.due_at < 'infinity'
+      and a.task_queue = known.task_queue and a.name = known.name and a.priority = level.priority
+    order by a.due_at
+    limit 1
+  ) later on true
+  where now.found is not null or later.due_at is not null
+  group by known.task_queue;
+end;
+$$;

@@ -231,7 +231,8 @@ export class StoreClient {
     this.#results.expect(request.runId);
     try {
       const runId = await outside(() => this.#starts.add(request));
-      this.#notifier.notify(channelName(this.#schema, "queue", request.taskQueue), "runs");
+      const channel = channelName(this.#schema, "queue", request.taskQueue);
+      this.#notifier.notify(channel, request.delayMs > 0 ? "later" : "runs");
       return runId;
     } catch (error) {
       this.#results.forget(request.runId);

@@ -145,6 +145,7 @@ function statements(runIds: readonly string[]): Record<string, () => Statement> 
     start_runs: () => starts(3),
     "start_runs of an id that is taken": () => starts(1, () => "taken"),
     claim_runs: () => ({ ...queries.claimRuns, values: [worker, "queue", ["flow"], 50, false, 2] }),
+    ready_work: () => ({ ...queries.readyWork, values: [["queue"], ["flow"], ["queue"], ["a"], 2] }),
     "flush_runs of steps": () => flush(runIds, [], null),
     "flush_runs of steps and ends": () => flush(runIds, runIds.slice(1), null),
     "flush_runs of ends": () => flush(runIds, runIds, null),

@@ -19,6 +19,7 @@ const TEXTS = {
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)::text as reply`,
   flushReply: `select reply::text as reply from :schema.flushes where writer = $1 and number = $2`,
   claimRuns: `select * from :schema.claim_runs($1, $2, $3, $4, $5, $6)`,
+  readyWork: `select * from :schema.ready_work($1, $2, $3, $4, $5)`,
   claimActivities: `select * from :schema.claim_activities($1, $2, $3, $4)`,
   settleActivities: `select :schema.settle_activities($1, $2, $3)::text as reply`,
   registerWorker: `select :schema.register_worker($1, $2, $3, $4, $5) as database_ms`,
@@ -70,21 +71,21 @@ const TEXTS = {
     join :schema.runs r on r.run_id = mine.run_id
     where r.owner is distinct from $3 or r.epoch <> mine.epoch`,
   strandedNames: `
-    with served (kind, name) as (
-      select part.kind, item.name
+    with served (task_queue, kind, name) as (
+      select q ->> 'taskQueue', part.kind, item.name
       from :schema.workers w
       cross join lateral json_array_elements(w.serves -> 'queues') q
       cross join (values ('workflow', 'workflows'), ('activity', 'activities')) as part (kind, member)
       cross join lateral json_array_elements_text(q -> part.member) as item (name)
-      where w.dead_at is null and q ->> 'taskQueue' = $1
-    ), waiting (kind, name) as (
-      select 'workflow', r.workflow_name from :schema.ready_runs r where r.task_queue = $1
+      where w.dead_at is null and q ->> 'taskQueue' = any ($1)
+    ), waiting (task_queue, kind, name) as (
+      select r.task_queue, 'workflow', r.workflow_name from :schema.ready_runs r where r.task_queue = any ($1)
       union
-      select 'activity', a.name from :schema.ready_activities a where a.task_queue = $1
+      select a.task_queue, 'activity', a.name from :schema.ready_activities a where a.task_queue = any ($1)
     )
-    select kind, name from waiting
+    select task_queue, kind, name from waiting
     except
-    select kind, name from served
+    select task_queue, kind, name from served
     limit 20`,
 } as const;
 

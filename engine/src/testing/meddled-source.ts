@@ -28,6 +28,7 @@ export class MeddledSource {
   readonly #ears = new Map<string, () => void>();
   readonly #held = new Map<string, Hold>();
   readonly #losing = new Map<string, number>();
+  readonly #sent = new Map<string, number>();
 
   constructor(source: ConnectionSource) {
     this.source = {
@@ -74,6 +75,11 @@ export class MeddledSource {
     return this.#losing.get(name) ?? 0;
   }
 
+  /** How often a statement of this name was sent. */
+  sentCount(name: string): number {
+    return this.#sent.get(name) ?? 0;
+  }
+
   /** Settles when a listening connection has heard this payload. */
   heard(payload: string): Promise<void> {
     return new Promise((resolve) => this.#ears.set(payload, resolve));
@@ -86,6 +92,7 @@ export class MeddledSource {
     const ask = client.query.bind(client) as unknown as Ask;
     const meddled: Ask = (config, answer) => {
       const name = config.name ?? "";
+      this.#sent.set(name, this.sentCount(name) + 1);
       const left = this.breaksLeft(name);
       if (left > 0) {
         this.#broken.set(name, left - 1);

@@ -10,6 +10,7 @@ import type { RunContribution } from "./owned-run.ts";
 
 /** What it tells the incarnation itself. */
 export interface AnnouncerHost {
+  look(): Promise<void>;
   pump(taskQueue: string, mayHaveAttempts: boolean): void;
   wake(runIds: Iterable<string>): void;
 }
@@ -23,17 +24,20 @@ export class Announcer {
     this.#host = host;
   }
 
-  /** A queue has work. */
-  announce(taskQueue: string, what: "runs" | "activities"): void {
+  /** A queue has work: now, or (`later`) when it is due. */
+  announce(taskQueue: string, what: "runs" | "activities" | "later"): void {
     const { notifier, options, services } = this.#context;
     notifier.notify(channelName(options.schema, "queue", taskQueue), what);
-    if (services.has(taskQueue)) this.#host.pump(taskQueue, what === "activities");
+    if (!services.has(taskQueue)) return;
+    if (what === "later") void this.#host.look();
+    else this.#host.pump(taskQueue, what === "activities");
   }
 
   /** Children, hooks and queued attempts are somebody's work now. */
   announceNewWork(contribution: RunContribution): void {
     for (const { command } of contribution.pendings) {
-      if (command?.kind === "child" || command?.kind === "hook") this.announce(command.taskQueue, "runs");
+      if (command?.kind === "child" || command?.kind === "hook")
+        this.announce(command.taskQueue, command.delayMs > 0 ? "later" : "runs");
     }
     for (const write of contribution.writes)
       if (write.state === "queued") this.announce(write.taskQueue, "activities");

@@ -106,6 +106,11 @@ export class Claims {
     this.pumpAll(false);
   }
 
+  /** After a claim whose answer was lost: compares what is owned with what is known, now. */
+  recover(): void {
+    if (this.#lost) this.pumpAll(true);
+  }
+
   /** Runs that others died on are ready: they are claimed alone, while nothing else is busy here. */
   expectSuspects(expected: boolean): void {
     this.#suspects.ready = expected;

@@ -112,7 +112,10 @@ export class FlushOutcomes {
     }
     this.#announcer.announceNewWork(contribution);
     if (contribution.end !== undefined || contribution.release !== undefined) {
-      if (this.#life.draining) this.#announcer.announce(run.facts.taskQueue, "runs");
+      const { taskQueue } = run.facts;
+      if (this.#life.draining) this.#announcer.announce(taskQueue, "runs");
+      if (contribution.release !== undefined && contribution.wakeAtMs !== null)
+        this.#announcer.announce(taskQueue, "later");
       this.#driver.drop(run, "the run has ended");
       this.#runs.remove(run);
       return;

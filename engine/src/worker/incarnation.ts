@@ -20,6 +20,7 @@ import { InboxReader } from "./inbox-reader.ts";
 import type { IncarnationContext } from "./incarnation-context.ts";
 import { LeasedAttempts } from "./leased-attempts.ts";
 import { Life } from "./life.ts";
+import { Lookout } from "./lookout.ts";
 import type { OwnedRun } from "./owned-run.ts";
 import { findProblem } from "./problem-finder.ts";
 import { RunDriver } from "./run-driver.ts";
@@ -48,6 +49,7 @@ export class Incarnation {
   readonly #settler: ActivitySettler;
   readonly #leases: LeasedAttempts;
   readonly #claims: Claims;
+  readonly #lookout: Lookout;
   readonly #inbox: InboxReader;
   readonly #feeder: EntityFeeder;
   readonly #announcer: Announcer;
@@ -116,6 +118,12 @@ export class Incarnation {
     const leases = this.#leases;
     const makeRoom = (): void => this.#evict();
     this.#claims = new Claims({ context, life, loader, runs, intake, leases, executor, makeRoom });
+    this.#lookout = new Lookout({
+      context,
+      life,
+      loader,
+      found: ({ taskQueue, kind }) => this.#claims.pump(taskQueue, kind === "activities"),
+    });
     const distrust = (): void => this.#claims.distrust();
     const announcer = this.#announcer;
     const marking = { mark: host.mark, distrust };
@@ -146,6 +154,12 @@ export class Incarnation {
   /** Looks for ready work of a queue, now: runs, and queued attempts where there may be some. */
   pump(taskQueue: string, mayHaveAttempts: boolean): void {
     this.#claims.pump(taskQueue, mayHaveAttempts);
+  }
+
+  /** Looks whether there is ready work on any queue, and when there will be. */
+  async look(): Promise<void> {
+    this.#claims.recover();
+    await this.#lookout.look();
   }
 
   /** Runs that others died on are ready. */
@@ -214,6 +228,7 @@ export class Incarnation {
 
   #clearTimers(): void {
     this.#timer.stop();
+    this.#lookout.stop();
     clearInterval(this.#attemptSweep);
   }
 

@@ -10,6 +10,7 @@ import type { Session } from "../store/session.ts";
 import type { WorkerQueries } from "../store/worker-queries.ts";
 import type { ActivityRow } from "./activity-row.ts";
 import type { WaitRow } from "./owned-run.ts";
+import { SUSPECT_AFTER } from "./worker-options.ts";
 
 /** A run that was claimed now. */
 export interface ClaimedRun {
@@ -48,6 +49,15 @@ export interface LeasedActivity {
   readonly policy: string | null;
   readonly workflowId: string;
   readonly workflowName: string;
+}
+
+/** What there is to claim on a queue. */
+export interface ReadyWork {
+  readonly taskQueue: string;
+  readonly kind: "runs" | "activities";
+  readonly ready: boolean;
+  /** How long until more is due; null when nothing is. */
+  readonly dueInMs: number | null;
 }
 
 interface ClaimRow {
@@ -272,6 +282,34 @@ export class RunLoader {
         leased.map(({ position }) => position),
       ],
     });
+  }
+
+  /** What is ready, or will be, of these workflows and activities: pairs of a queue and a name. */
+  async readyWork(served: {
+    readonly runs: readonly (readonly [string, string])[];
+    readonly attempts: readonly (readonly [string, string])[];
+  }): Promise<ReadyWork[]> {
+    const { rows } = await this.#session.query<{
+      kind: ReadyWork["kind"];
+      task_queue: string;
+      ready: boolean;
+      due_in_ms: number | null;
+    }>({
+      ...this.#queries.readyWork,
+      values: [
+        served.runs.map(([taskQueue]) => taskQueue),
+        served.runs.map(([, name]) => name),
+        served.attempts.map(([taskQueue]) => taskQueue),
+        served.attempts.map(([, name]) => name),
+        SUSPECT_AFTER,
+      ],
+    });
+    return rows.map((row) => ({
+      taskQueue: row.task_queue,
+      kind: row.kind,
+      ready: row.ready,
+      dueInMs: row.due_in_ms,
+    }));
   }
 
   async claimActivities(

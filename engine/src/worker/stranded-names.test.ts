@@ -14,7 +14,7 @@ async function register(store: ScratchStore, queue: Readonly<Record<string, unkn
 
 async function strandedNames(store: ScratchStore): Promise<string[]> {
   const { text } = workerQueries(store.place.schema).strandedNames;
-  const rows = await store.sql<{ kind: string; name: string }>(text, ["queue"]);
+  const rows = await store.sql<{ kind: string; name: string }>(text, [["queue"]]);
   return rows.map(({ kind, name }) => `${kind} ${name}`).toSorted((a, b) => a.localeCompare(b));
 }
 

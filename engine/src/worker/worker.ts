@@ -131,6 +131,7 @@ export class EngineWorker {
         values: [taskQueue, [...workflows.keys()], []],
       });
       this.#incarnation.pump(taskQueue, true);
+      void this.#incarnation.look();
     });
   }
 
@@ -303,20 +304,22 @@ export class EngineWorker {
       return;
     }
     for (const taskQueue of this.#services.keys()) {
-      if (channel === this.#channel("queue", taskQueue))
-        this.#incarnation.pump(taskQueue, payload.includes("activities"));
+      if (channel !== this.#channel("queue", taskQueue)) continue;
+      const told = payload.split(",");
+      if (told.includes("later")) void this.#incarnation.look();
+      if (told.length > 1 || told[0] !== "later")
+        this.#incarnation.pump(taskQueue, told.includes("activities"));
     }
   }
 
   #lookAtEverything(): void {
     if (this.#state !== "running") return;
-    for (const taskQueue of this.#services.keys()) this.#incarnation.pump(taskQueue, true);
+    void this.#incarnation.look();
     void this.#quietly("sweeping", this.#incarnation.sweep());
   }
 
   async #poll(): Promise<void> {
-    for (const taskQueue of this.#services.keys()) this.#incarnation.pump(taskQueue, true);
-    await Promise.resolve();
+    await this.#incarnation.look();
   }
 
   /** Looks after dead workers, suspects, and runs that nobody serves. */
@@ -350,15 +353,11 @@ export class EngineWorker {
   }
 
   async #warnOfStranded(): Promise<void> {
-    const stranded: string[] = [];
-    for (const taskQueue of this.#services.keys()) {
-      const { rows } = await this.#control.query<{ name: string; kind: string }>({
-        ...this.#queries.strandedNames,
-        values: [taskQueue],
-      });
-      stranded.push(...rows.map(({ kind, name }) => `${kind} "${name}" on queue "${taskQueue}"`));
-    }
-    const text = stranded.join(", ");
+    const { rows } = await this.#control.query<{ name: string; kind: string; task_queue: string }>({
+      ...this.#queries.strandedNames,
+      values: [[...this.#services.keys()]],
+    });
+    const text = rows.map((row) => `${row.kind} "${row.name}" on queue "${row.task_queue}"`).join(", ");
     if (text !== "" && text !== this.#warnedNames) {
       this.#options.log(
         "warn",
@@ -431,8 +430,7 @@ export class EngineWorker {
 
   #tellQueue(taskQueue: string): void {
     const channel = this.#channel("queue", taskQueue);
-    this.#notifier.notify(channel, "runs");
-    this.#notifier.notify(channel, "activities");
+    for (const what of ["runs", "activities", "later"]) this.#notifier.notify(channel, what);
   }
 
   #clearTimers(): void {
