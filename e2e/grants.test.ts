@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { migrate, resolveConnection } from "@memflow/engine";
-import { Client, MemFlow, Worker } from "@memflow/sdk";
+import { Client, MemFlow, MemFlowError, Worker } from "@memflow/sdk";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
@@ -15,6 +15,7 @@ const NAMES: Readonly<Record<string, string>> = {
   memflow_worker: `worker_${SUFFIX}`,
 };
 const SCHEMA = `granted_${SUFFIX}`;
+const OTHER_SCHEMA = `other_${SUFFIX}`;
 const PASSWORD = "a password";
 
 const admin = new pg.Client({ connectionString: process.env["MEMFLOW_TEST_DATABASE_URL"] });
@@ -25,12 +26,17 @@ beforeAll(async () => {
   await admin.query(roles);
   await migrate({ source: resolveConnection(urlOf("memflow_owner")), schema: SCHEMA });
   await admin.query(grants);
+  await migrate({
+    source: resolveConnection(process.env["MEMFLOW_TEST_DATABASE_URL"] ?? ""),
+    schema: OTHER_SCHEMA,
+  });
 });
 
 afterAll(async () => {
   await MemFlow.shutdown({ graceMs: 0 });
   for (const role of Object.values(NAMES))
     await admin.query(`drop owned by ${role} cascade; drop role ${role}`);
+  await admin.query(`drop schema if exists ${OTHER_SCHEMA} cascade`);
   await admin.end();
 });
 
@@ -124,4 +130,28 @@ test("the worker's role makes nothing and changes no migration", async () => {
   } finally {
     await postgres.end();
   }
+});
+
+test("the role of one schema reads and writes nothing of another", async () => {
+  const connection = urlOf("memflow_worker");
+  const postgres = new pg.Client({ connectionString: connection });
+  await postgres.connect();
+  try {
+    const { rows } = await admin.query<{ name: string }>(
+      `select table_name as name from information_schema.tables where table_schema = $1`,
+      [OTHER_SCHEMA],
+    );
+    expect(rows.length).toBeGreaterThan(0);
+    for (const { name } of rows)
+      await expect(postgres.query(`select from ${OTHER_SCHEMA}.${name}`)).rejects.toMatchObject({
+        code: "42501",
+      });
+    await expect(postgres.query(`delete from ${OTHER_SCHEMA}.runs`)).rejects.toMatchObject({ code: "42501" });
+  } finally {
+    await postgres.end();
+  }
+  const client = new Client({ connection, namespace: OTHER_SCHEMA });
+  await expect(
+    client.workflow.start({ taskQueue: "granted", workflowName: "everything" }),
+  ).rejects.toBeInstanceOf(MemFlowError);
 });
