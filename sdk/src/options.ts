@@ -37,6 +37,10 @@ export interface WorkflowOptions {
   /** Accepted for MemFlow's sake; every run takes signals. */
   readonly signalIn?: boolean | undefined;
   readonly await?: boolean | undefined;
+  /** Accepted for MemFlow's sake: the run that starts a child is its parent. */
+  readonly parentWorkflowId?: string | undefined;
+  readonly marker?: unknown;
+  readonly guid?: string | undefined;
 }
 
 /** What a start needs, checked. */

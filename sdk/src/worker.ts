@@ -15,6 +15,7 @@ import type { ConnectionConfig } from "./connection.ts";
 import { intercepted } from "./interceptors.ts";
 import type { WorkflowFunction } from "./interceptors.ts";
 import { checkName } from "./options.ts";
+import type { WorkflowSearchOptions } from "./search-options.ts";
 
 /** What a worker can be told; durations in milliseconds. */
 export interface WorkerTuning {
@@ -53,6 +54,9 @@ export interface WorkerConfig {
   /** Activities that this worker has besides those its workflows proxy. */
   readonly activities?: Readonly<Record<string, unknown>> | undefined;
   readonly options?: WorkerTuning | undefined;
+  /** Accepted for MemFlow's sake: search data needs no declaration, and every incarnation has an id of its own. */
+  readonly search?: WorkflowSearchOptions | undefined;
+  readonly guid?: string | undefined;
 }
 
 interface SharedWorker {
