@@ -49,7 +49,7 @@ begin
     busy_takeovers = r.busy_takeovers + r.busy::integer
   where r.ctid = any (v_picked)
     and exists (select 1 from workers w where w.worker_id = p_worker and w.dead_at is null)
-  returning r.run_id, r.entity_id, r.parent_run_id, r.parent_position, r.hook, r.epoch, r.event_count, r.busy_takeovers,
+  returning r.run_id, nullif(r.entity_id, r.run_id), r.parent_run_id, r.parent_position, r.hook, r.epoch, r.event_count, r.busy_takeovers,
     exists (select 1 from inbox i where i.run_id = r.run_id), date_part('epoch', r.started_at) * 1000, r.workflow_id,
     r.workflow_name, r.dialect, r.input::text, r.options::text;
 end;

@@ -4,23 +4,27 @@
 import { StoreClient } from "@memflow/engine";
 import type { ConnectionSource } from "@memflow/engine";
 
-const clients = new Map<string, Promise<StoreClient>>();
+/** By connection, then by namespace. */
+const clients = new Map<string, Map<string, Promise<StoreClient>>>();
 
 /** The client of a namespace; opens it when it is the first. */
-export async function sharedClient(source: ConnectionSource, namespace: string): Promise<StoreClient> {
-  const key = `${source.key} ${namespace}`;
-  let client = clients.get(key);
-  if (client === undefined) {
-    client = StoreClient.open(source, namespace);
-    clients.set(key, client);
-    client.catch(() => clients.delete(key));
-  }
-  return await client;
+export function sharedClient(source: ConnectionSource, namespace: string): Promise<StoreClient> {
+  let ofSource = clients.get(source.key);
+  if (ofSource === undefined) clients.set(source.key, (ofSource = new Map()));
+  const known = ofSource.get(namespace);
+  if (known !== undefined) return known;
+  const opened = StoreClient.open(source, namespace);
+  const kept = ofSource;
+  kept.set(namespace, opened);
+  opened.catch(() => {
+    if (kept.get(namespace) === opened) kept.delete(namespace);
+  });
+  return opened;
 }
 
 /** Closes every client of the process. */
 export async function closeSharedClients(): Promise<void> {
-  const open = [...clients.values()];
+  const open = [...clients.values()].flatMap((ofSource) => [...ofSource.values()]);
   clients.clear();
   for (const client of await Promise.allSettled(open)) {
     if (client.status === "fulfilled") await client.value.close();

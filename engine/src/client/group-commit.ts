@@ -5,6 +5,7 @@
  * that an item which Postgres refuses fails alone: the flush is split until it stands by itself.
  */
 import { commitFlush } from "../store/flush-commit.ts";
+import { outside } from "../store/outside.ts";
 import type { Session, Statement } from "../store/session.ts";
 import { classifySqlError } from "../store/sql-errors.ts";
 import type { QueryText } from "../store/worker-queries.ts";
@@ -46,7 +47,8 @@ export class GroupCommit<Item, Answer> {
   /** Settles when the item's flush has committed. */
   add(item: Item): Promise<Answer> {
     const answer = new Promise<Answer>((resolve, reject) => this.#queue.push({ item, resolve, reject }));
-    this.#draining ??= this.#drain();
+    // It goes on for others: it must not keep the context of whoever came first.
+    this.#draining ??= outside(() => this.#drain());
     return answer;
   }
 

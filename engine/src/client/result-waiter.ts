@@ -6,7 +6,9 @@
  */
 import { ConnectionError, WorkflowNotFoundError } from "../core/errors.ts";
 import type { FailureJson } from "../core/failure.ts";
+import { uuidArray } from "../store/binary-arrays.ts";
 import type { ClientQueries } from "../store/client-queries.ts";
+import { outside } from "../store/outside.ts";
 import type { Session } from "../store/session.ts";
 import { classifySqlError } from "../store/sql-errors.ts";
 
@@ -18,10 +20,13 @@ export interface RunOutcome {
   readonly failure: FailureJson | null;
 }
 
-interface Wait {
-  readonly promise: Promise<RunOutcome>;
-  readonly resolve: (outcome: RunOutcome) => void;
-  readonly reject: (error: Error) => void;
+type Wait = PromiseWithResolvers<RunOutcome>;
+
+interface OutcomeRow {
+  readonly run_id: string;
+  readonly status: string;
+  readonly result: string | null;
+  readonly failure: string | null;
 }
 
 const POLL_FIRST_MS = 1_000;
@@ -70,18 +75,20 @@ export class ResultWaiter {
   wait(runId: string): Promise<RunOutcome> {
     const known = this.#waits.get(runId);
     if (known !== undefined) return known.promise;
-    const { promise, resolve, reject } = Promise.withResolvers<RunOutcome>();
+    const wait: Wait = Promise.withResolvers();
     if (this.#closed) {
-      reject(closedError());
-      return promise;
+      wait.reject(closedError());
+      return wait.promise;
     }
-    this.#waits.set(runId, { promise, resolve, reject });
+    this.#waits.set(runId, wait);
     const ended = this.#expected.get(runId);
-    this.#expected.delete(runId);
-    if (ended === undefined) void this.#watch(runId);
-    else if (ended) this.#fetch([runId]);
+    if (ended === undefined) outside(() => void this.#watch(runId));
+    else {
+      this.#expected.delete(runId);
+      if (ended) this.#fetch([runId]);
+    }
     this.#arm();
-    return promise;
+    return wait.promise;
   }
 
   /** Told that runs have ended. */
@@ -131,24 +138,21 @@ export class ResultWaiter {
     for (const runId of runIds) this.#toFetch.add(runId);
     if (this.#fetching || this.#toFetch.size === 0) return;
     this.#fetching = true;
-    void this.#fetchAll();
+    outside(() => void this.#fetchAll());
   }
 
   async #fetchAll(): Promise<void> {
     try {
       while (this.#toFetch.size > 0 && !this.#closed) {
         const runIds = [...this.#toFetch].slice(0, POLL_RUNS_MAX);
-        for (const runId of runIds) this.#toFetch.delete(runId);
-        const { rows } = await this.#session.query<{
-          run_id: string;
-          status: string;
-          result: string | null;
-          failure: string | null;
-        }>({ ...this.#queries.outcomes, values: [runIds] });
-        const gone = new Set(runIds);
+        if (runIds.length === this.#toFetch.size) this.#toFetch = new Set();
+        else for (const runId of runIds) this.#toFetch.delete(runId);
+        const { rows } = await this.#session.query<OutcomeRow>({
+          ...this.#queries.outcomes,
+          values: [uuidArray(runIds)],
+        });
         let endedCount = 0;
         for (const row of rows) {
-          gone.delete(row.run_id);
           if (row.status === "running") continue;
           endedCount += 1;
           this.#settle(row.run_id, {
@@ -157,8 +161,7 @@ export class ResultWaiter {
             failure: row.failure === null ? null : (JSON.parse(row.failure) as FailureJson),
           });
         }
-        // It ended, and its retention too, before anybody here heard of it.
-        for (const runId of gone) this.#settle(runId, new WorkflowNotFoundError({ workflowId: "", runId }));
+        if (rows.length < runIds.length) this.#miss(runIds, rows);
         if (endedCount > 0) this.#pollMs = POLL_FIRST_MS;
       }
     } catch (error) {
@@ -169,6 +172,13 @@ export class ResultWaiter {
     } finally {
       this.#fetching = false;
     }
+  }
+
+  /** They ended, and their retention too, before anybody here heard of it. */
+  #miss(runIds: readonly string[], rows: readonly OutcomeRow[]): void {
+    const found = new Set(rows.map((row) => row.run_id));
+    for (const runId of runIds)
+      if (!found.has(runId)) this.#settle(runId, new WorkflowNotFoundError({ workflowId: "", runId }));
   }
 
   #settle(runId: string, outcome: RunOutcome | Error): void {
@@ -185,15 +195,14 @@ export class ResultWaiter {
   /** One look is planned at a time: waits that come until then are part of it and do not put it off. */
   #arm(): void {
     if (this.#timer !== undefined || this.#waits.size === 0 || this.#closed) return;
-    this.#timer = setTimeout(
-      () => {
-        this.#timer = undefined;
-        this.poll();
-        this.#pollMs = Math.min(this.#pollMs * 2, POLL_MAX_MS);
-        this.#arm();
-      },
-      this.#pollMs * (0.8 + 0.4 * Math.random()),
-    );
+    const look = (): void => {
+      this.#timer = undefined;
+      this.poll();
+      this.#pollMs = Math.min(this.#pollMs * 2, POLL_MAX_MS);
+      this.#arm();
+    };
+    const delayMs = this.#pollMs * (0.8 + 0.4 * Math.random());
+    this.#timer = outside(() => setTimeout(look, delayMs));
   }
 }
 

@@ -230,7 +230,7 @@ export class StoreClient {
   async start(request: StartRequest): Promise<string> {
     this.#results.expect(request.runId);
     try {
-      const runId = await outside(() => this.#starts.add(request));
+      const runId = await this.#starts.add(request);
       const channel = channelName(this.#schema, "queue", request.taskQueue);
       this.#notifier.notify(channel, request.delayMs > 0 ? "later" : "runs");
       return runId;
@@ -247,7 +247,7 @@ export class StoreClient {
    *   away for half an hour after it was sent: sent again, it might come twice.
    */
   async signal(request: SignalRequest): Promise<SignalReceipt> {
-    const receipt = await outside(() => this.#signals.add(request));
+    const receipt = await this.#signals.add(request);
     if (request.toRunId !== undefined && !receipt.open) throw await this.#closedError(request.toRunId);
     this.#notifyTarget(receipt.run, receipt.owner, receipt.queue);
     return {
@@ -258,7 +258,7 @@ export class StoreClient {
 
   /** Ends a run from outside; false when it had ended before. */
   async stop(request: StopRequest): Promise<boolean> {
-    const ended = await outside(() => this.#stops.add(request));
+    const ended = await this.#stops.add(request);
     for (const row of ended) {
       if (row.owner !== null)
         this.#notifier.notify(channelName(this.#schema, "worker", row.owner), row.run_id);
@@ -277,7 +277,7 @@ export class StoreClient {
 
   /** Settles when the run has ended, whoever started it. */
   async outcome(runId: string): Promise<RunOutcome> {
-    return await outside(() => this.#results.wait(runId));
+    return await this.#results.wait(runId);
   }
 
   async describe(runId: string): Promise<RunDescription> {

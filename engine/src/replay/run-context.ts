@@ -109,7 +109,8 @@ export class RunContext implements RunGuard {
   readonly #isReplaying: () => boolean;
   #nowMs: number;
   #nextPosition: number;
-  #random: () => number;
+  /** Made when it is asked for. */
+  #random: (() => number) | undefined;
   #commands: Command[] = [];
   /** What the settled calls of a replay were, for the comparison with history; of a live run none is kept. */
   #settled: Map<number, CallName> | undefined = new Map();
@@ -139,7 +140,6 @@ export class RunContext implements RunGuard {
     this.#nowMs = options.nowMs;
     this.#basePosition = options.basePosition;
     this.#nextPosition = options.basePosition;
-    this.#random = createRandom(`${options.facts.runId}:${options.attempt}`);
   }
 
   /** True while events that were recorded before are applied again. */
@@ -161,12 +161,13 @@ export class RunContext implements RunGuard {
   }
 
   random(): number {
+    this.#random ??= createRandom(`${this.facts.runId}:${this.attempt}`);
     return this.#random();
   }
 
   /** A run's or hook's id, the same on every replay. */
   uuid(): string {
-    const bytes = Uint8Array.from({ length: UUID_V7_RANDOM_BYTES }, () => Math.floor(this.#random() * 256));
+    const bytes = Uint8Array.from({ length: UUID_V7_RANDOM_BYTES }, () => Math.floor(this.random() * 256));
     return uuidV7(this.#nowMs, bytes);
   }
 

@@ -59,7 +59,8 @@ export class RunIntake {
       epoch: claim.epoch,
       machine,
       shadow: options.paranoid ? new Shadow(machine) : undefined,
-      lane: laneOf(facts.runId, options.lanes),
+      // A child's end locks its parent's row: in one lane they never wait for each other.
+      lane: laneOf(facts.parentRunId ?? facts.runId, options.lanes),
       suspect: claim.busyTakeovers >= SUSPECT_AFTER,
       eventCount: loaded?.events.at(-1)?.eventNo ?? 0,
       blamed: claim.busyTakeovers > 0,

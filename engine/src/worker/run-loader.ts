@@ -62,7 +62,8 @@ export interface ReadyWork {
 
 interface ClaimRow {
   run_id: string;
-  entity_id: string;
+  /** Null: the run's own. */
+  entity_id: string | null;
   parent_run_id: string | null;
   parent_position: number | null;
   hook: boolean;
@@ -129,7 +130,7 @@ export class RunLoader {
         workflowName: row.workflow_name,
         taskQueue,
         namespace: this.#namespace,
-        entityId: row.entity_id,
+        entityId: row.entity_id ?? row.run_id,
         parentRunId: row.parent_run_id,
         parentPosition: row.parent_position,
         hook: row.hook,
