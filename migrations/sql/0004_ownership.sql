@@ -20,28 +20,71 @@ as $$
 declare
   -- A volatile function is no condition for an index.
   v_now timestamptz := clock_timestamp();
-  v_picked tid[];
+  v_picked tid[] := '{}';
+  v_name text[];
+  v_priority integer[];
+  v_share integer[];
 begin
-  -- Locked by a statement of its own: only the next one sees every message that was there before the lock. A locked row
-  -- stays where it is.
-  select array_agg(picked.ctid) into v_picked
-  from (
-    select ready.ctid
+  -- How many of the first p_limit are of which workflow and priority, so that no more rows are locked than are taken: what
+  -- is locked here, no other worker can claim meanwhile. One workflow needs no counting.
+  if cardinality(p_workflows) = 1 then
+    v_name := array_fill(p_workflows[1], array[5]);
+    v_priority := array[1, 2, 3, 4, 5];
+    v_share := array_fill(p_limit, array[5]);
+  else
+    select array_agg(counted.name), array_agg(counted.priority), array_agg(counted.share)
+    into v_name, v_priority, v_share
+    from (
+      select first.name, first.priority, count(*)::integer as share
+      from (
+        select known.name, level.priority
+        from unnest(p_workflows) as known (name)
+        cross join generate_series(1, 5) as level (priority)
+        cross join lateral (
+          select r.ready_at
+          from runs r
+          where r.ready_at is not null and r.ready_at <= v_now
+            and r.task_queue = p_queue and r.workflow_name = known.name and r.priority = level.priority
+            and (r.busy_takeovers + r.busy::integer >= p_suspect_after) = p_alone
+          order by r.ready_at
+          limit p_limit
+        ) ready
+        order by level.priority, ready.ready_at
+        limit p_limit
+      ) first
+      group by first.name, first.priority
+    ) counted;
+  end if;
+
+  for v_round in 1 .. 2 loop
+    -- Locked by a statement of its own: only the next one sees every message that was there before the lock. A locked row
+    -- stays where it is.
+    select v_picked || coalesce(array_agg(picked.ctid), '{}') into v_picked
+    from (
+      select ready.ctid
+      from unnest(v_name, v_priority, v_share) as stream (name, priority, share)
+      cross join lateral (
+        select r.ctid, r.priority, r.ready_at
+        from runs r
+        where r.ready_at is not null and r.ready_at <= v_now
+          and r.task_queue = p_queue and r.workflow_name = stream.name and r.priority = stream.priority
+          and (r.busy_takeovers + r.busy::integer >= p_suspect_after) = p_alone
+          and r.ctid <> all (v_picked)
+        order by r.ready_at
+        limit stream.share
+        for no key update skip locked
+      ) ready
+      order by ready.priority, ready.ready_at
+      limit p_limit - cardinality(v_picked)
+    ) picked;
+    exit when cardinality(p_workflows) = 1 or cardinality(v_picked) = p_limit
+      or (select coalesce(sum(share), 0) from unnest(v_share) as share) < p_limit;
+    -- Others hold some of those that were counted: whatever is left, of any kind.
+    select array_agg(known.name), array_agg(level.priority), array_agg(p_limit - cardinality(v_picked))
+    into v_name, v_priority, v_share
     from unnest(p_workflows) as known (name)
-    cross join generate_series(1, 5) as level (priority)
-    cross join lateral (
-      select r.ctid, r.priority, r.ready_at
-      from runs r
-      where r.ready_at is not null and r.ready_at <= v_now
-        and r.task_queue = p_queue and r.workflow_name = known.name and r.priority = level.priority
-        and (r.busy_takeovers + r.busy::integer >= p_suspect_after) = p_alone
-      order by r.ready_at
-      limit p_limit
-      for no key update skip locked
-    ) ready
-    order by ready.priority, ready.ready_at
-    limit p_limit
-  ) picked;
+    cross join generate_series(1, 5) as level (priority);
+  end loop;
 
   return query
   update runs r
@@ -70,28 +113,64 @@ set plan_cache_mode = force_generic_plan
 as $$
 declare
   v_now timestamptz := clock_timestamp();
+  v_picked tid[] := '{}';
+  v_name text[];
+  v_priority integer[];
+  v_share integer[];
 begin
-  return query
-  with picked as (
-    select due.run_id, due.position
-    from unnest(p_activities) as known (name)
-    cross join generate_series(1, 5) as level (priority)
-    cross join lateral (
-      select a.run_id, a.position, a.priority, a.due_at
-      from activities a
-      where a.state = 'queued' and a.due_at <= v_now
-        and a.task_queue = p_queue and a.name = known.name and a.priority = level.priority
-      order by a.due_at
+  -- As in claim_runs: first how many of which, then no more locks than that, then what others left.
+  select array_agg(counted.name), array_agg(counted.priority), array_agg(counted.share) into v_name, v_priority, v_share
+  from (
+    select first.name, first.priority, count(*)::integer as share
+    from (
+      select known.name, level.priority
+      from unnest(p_activities) as known (name)
+      cross join generate_series(1, 5) as level (priority)
+      cross join lateral (
+        select a.due_at
+        from activities a
+        where a.state = 'queued' and a.due_at <= v_now
+          and a.task_queue = p_queue and a.name = known.name and a.priority = level.priority
+        order by a.due_at
+        limit p_limit
+      ) due
+      order by level.priority, due.due_at
       limit p_limit
-      for no key update skip locked
-    ) due
-    order by due.priority, due.due_at
-    limit p_limit
-  )
+    ) first
+    group by first.name, first.priority
+  ) counted;
+
+  for v_round in 1 .. 2 loop
+    select v_picked || coalesce(array_agg(picked.ctid), '{}') into v_picked
+    from (
+      select due.ctid
+      from unnest(v_name, v_priority, v_share) as stream (name, priority, share)
+      cross join lateral (
+        select a.ctid, a.priority, a.due_at
+        from activities a
+        where a.state = 'queued' and a.due_at <= v_now
+          and a.task_queue = p_queue and a.name = stream.name and a.priority = stream.priority
+          and a.ctid <> all (v_picked)
+        order by a.due_at
+        limit stream.share
+        for no key update skip locked
+      ) due
+      order by due.priority, due.due_at
+      limit p_limit - cardinality(v_picked)
+    ) picked;
+    exit when cardinality(v_picked) = p_limit
+      or (select coalesce(sum(share), 0) from unnest(v_share) as share) < p_limit;
+    select array_agg(known.name), array_agg(level.priority), array_agg(p_limit - cardinality(v_picked))
+    into v_name, v_priority, v_share
+    from unnest(p_activities) as known (name)
+    cross join generate_series(1, 5) as level (priority);
+  end loop;
+
+  return query
   update activities a
   set state = 'leased', owner = p_worker
-  from picked, runs r
-  where a.run_id = picked.run_id and a.position = picked.position and r.run_id = a.run_id
+  from runs r
+  where a.ctid = any (v_picked) and r.run_id = a.run_id
     and exists (select 1 from workers w where w.worker_id = p_worker and w.dead_at is null)
   returning a.run_id, a.position, a.attempt, a.name, a.args::text, a.policy::text, r.workflow_id, r.workflow_name,
     extract(epoch from a.written_at)::double precision * 1000;
