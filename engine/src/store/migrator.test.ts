@@ -117,6 +117,18 @@ test("a first file that fails leaves no schema", async () => {
   expect(rows).toEqual([]);
 });
 
+test("a schema that holds tables of something else is refused as taken, and stays as it is", async () => {
+  const schema = freshSchema();
+  await admin.query({ text: `create schema ${schema}` });
+  await admin.query({ text: `create table ${schema}.events (id integer)` });
+  await expect(migrate({ source: testSource(), schema })).rejects.toMatchObject({
+    name: "SchemaError",
+    code: "SCHEMA_TAKEN",
+    schema,
+  });
+  expect(await listTables(schema)).toEqual(["events"]);
+});
+
 test("eight processes at once migrate a schema once, and all of them report success", async () => {
   const schema = freshSchema();
   const folder = await makeFolder(FIRST, SECOND, "create table third ()", "create table fourth ()");

@@ -38,7 +38,8 @@ const FILE_TIMEOUT_MS = 600_000;
  * Creates the schema if it is missing and applies the files that it lacks.
  *
  * @returns The versions before and after; equal when nothing was done.
- * @throws {SchemaError} `BAD_SCHEMA_NAME`; `SCHEMA_TOO_NEW` when a newer MemFlow was here.
+ * @throws {SchemaError} `BAD_SCHEMA_NAME`; `SCHEMA_TOO_NEW` when a newer MemFlow was here; `SCHEMA_TAKEN` when tables of
+ *   something else are in the way.
  * @throws {ConnectionError} `PERMISSION_DENIED` with the SQL that an administrator runs; or when the database cannot be
  *   reached or written.
  * @see docs/data-model.md
@@ -193,8 +194,20 @@ interface Place {
   readonly schema: string;
 }
 
-/** A missing right is answered with the statement that grants it; all else as everywhere. */
+/** SQLSTATEs of a table, an object or a function that is there already. */
+const TAKEN: ReadonlySet<unknown> = new Set(["42P07", "42710", "42723"]);
+
+/** A missing right is answered with the statement that grants it, a foreign schema as such; all else as everywhere. */
 async function explain(error: unknown, { session, source, schema }: Place): Promise<Error> {
+  if (TAKEN.has(codeOf(error))) {
+    return new SchemaError("SCHEMA_TAKEN", {
+      message:
+        `schema "${schema}" holds tables or functions of something else (${(error as Error).message}); ` +
+        "give MemFlow a schema of its own by the namespace, or rename the other one",
+      schema,
+      cause: error,
+    });
+  }
   if (codeOf(error) !== "42501") return toStoreError(error, source);
   const { rows } = await session.query<{ role: string; database: string }>({ text: sql.WHO_AND_WHERE });
   const role = rows[0]?.role ?? "";

@@ -36,9 +36,14 @@ export class ConnectionError extends MemFlowError {
 }
 
 /** What is wrong with the schema of a store. */
-export type SchemaErrorCode = "SCHEMA_MISSING" | "SCHEMA_TOO_NEW" | "SCHEMA_TOO_OLD" | "BAD_SCHEMA_NAME";
+export type SchemaErrorCode =
+  | "SCHEMA_MISSING"
+  | "SCHEMA_TOO_NEW"
+  | "SCHEMA_TOO_OLD"
+  | "SCHEMA_TAKEN"
+  | "BAD_SCHEMA_NAME";
 
-/** The schema is not there, has a bad name, or another version than this code was written for. */
+/** The schema is not there, has a bad name, belongs to others, or has another version than this code was written for. */
 export class SchemaError extends MemFlowError {
   declare readonly code: SchemaErrorCode;
   readonly schema: string | undefined;
