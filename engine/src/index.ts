@@ -5,7 +5,10 @@ export * from "./core/errors.ts";
 export { encodeFailure, decodeFailure } from "./core/failure.ts";
 export type { FailureJson } from "./core/failure.ts";
 export { parseDurationMs } from "./core/duration.ts";
+export { parseCondition, parseConditions } from "./core/entity-condition.ts";
+export type { Condition, ConditionOperator } from "./core/entity-condition.ts";
 export { checkChange } from "./core/entity-fold.ts";
+export { parsePath } from "./core/entity-path.ts";
 export type { EntityChange } from "./core/entity-fold.ts";
 export type { Memory } from "./core/memory-fold.ts";
 export { checkSearchChange, checkSearchField } from "./core/search-change.ts";
@@ -25,6 +28,7 @@ export type { ConnectionSource } from "./store/connection-source.ts";
 export { migrate, schemaVersion } from "./store/migrator.ts";
 export { newId } from "./store/new-id.ts";
 export { forgetProvisioned, provision } from "./store/provision.ts";
+export type { EntitySearch, FoundEntity } from "./client/entity-finder.ts";
 export { StoreClient } from "./client/store-client.ts";
 export type {
   EventDescription,

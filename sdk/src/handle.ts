@@ -231,7 +231,8 @@ export class WorkflowHandle {
   }
 }
 
-function semaphore({ status }: { readonly status: string }): number {
+/** A status as MemFlow's semaphore. */
+export function semaphore({ status }: { readonly status: string }): number {
   if (status === "running") return 1;
   return status === "canceled" || status === "terminated" ? STOPPED : 0;
 }

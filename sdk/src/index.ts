@@ -16,6 +16,7 @@ export type { ListFilter } from "./client.ts";
 export { Connection } from "./connection.ts";
 export type { ConnectionConfig, PoolLike } from "./connection.ts";
 export type { EngineClient } from "./engine-client.ts";
+export type { EntityConditions, EntityRow, FieldCondition, FindOptions } from "./entity-search.ts";
 export { guid } from "./guid.ts";
 export { WorkflowHandle } from "./handle.ts";
 export type {

@@ -30,7 +30,11 @@ import { outside } from "../store/outside.ts";
 import { PLANNER_SETTINGS } from "../store/planner-settings.ts";
 import { provision } from "../store/provision.ts";
 import { Session } from "../store/session.ts";
+import type { Statement } from "../store/session.ts";
 import { toStoreError } from "../store/sql-errors.ts";
+import { findEntities } from "./entity-finder.ts";
+import type { EntitySearch, FoundEntity } from "./entity-finder.ts";
+import { createEntityIndex } from "./entity-index.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { ResultWaiter } from "./result-waiter.ts";
 import type { RunOutcome } from "./result-waiter.ts";
@@ -400,6 +404,39 @@ export class StoreClient {
     );
   }
 
+  /** Entities of a type, newest first. */
+  async findEntities(search: EntitySearch): Promise<readonly FoundEntity[]> {
+    return await findEntities(
+      {
+        schema: this.#schema,
+        rows: (statement) => this.#rows(statement),
+        memories: (entityIds) => this.memories(entityIds),
+      },
+      search,
+    );
+  }
+
+  /** The entity of a workflow id's open run, else of its latest; undefined when it is not of this type. */
+  async findEntity(entityType: string, workflowId: string): Promise<FoundEntity | undefined> {
+    const [row] = await this.#read<{ run_id: string; status: string }>("entityOfId", [
+      entityType,
+      workflowId,
+    ]);
+    if (row === undefined) return undefined;
+    const { document } = await this.memory(row.run_id);
+    return { runId: row.run_id, workflowId, status: row.status, document };
+  }
+
+  /**
+   * Makes an index on a path of entities, unless it is there.
+   *
+   * @returns Its name.
+   * @throws {ConnectionError} `PERMISSION_DENIED` when the role does not own the schema's tables.
+   */
+  async createEntityIndex(path: readonly string[], kind: "btree" | "gin"): Promise<string> {
+    return await createEntityIndex(this.#source, this.#queries, { schema: this.#schema, path, kind });
+  }
+
   /** The names of the indexes on fields of entities. */
   async entityIndexes(): Promise<readonly string[]> {
     const rows = await this.#read<{ name: string; valid: boolean }>("entityIndexes", [this.#schema]);
@@ -445,8 +482,12 @@ export class StoreClient {
   }
 
   async #read<Row extends object>(query: keyof ClientQueries, values: readonly unknown[]): Promise<Row[]> {
+    return await this.#rows<Row>({ ...this.#queries[query], values });
+  }
+
+  async #rows<Row extends object>(statement: Statement): Promise<Row[]> {
     try {
-      const { rows } = await outside(() => this.#reader.query<Row>({ ...this.#queries[query], values }));
+      const { rows } = await outside(() => this.#reader.query<Row>(statement));
       return rows;
     } catch (error) {
       throw error instanceof MemFlowError ? error : toStoreError(error, this.#source);

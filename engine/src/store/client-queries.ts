@@ -71,6 +71,12 @@ const TEXTS = {
       ) as tail
     from :schema.entities e
     where e.entity_id = any ($1)`,
+  entityOfId: `
+    select r.run_id, r.status
+    from :schema.workflow_ids w
+    join :schema.runs r on r.run_id = w.run_id
+    join :schema.entities e on e.entity_id = r.run_id
+    where e.entity_type = $1 and w.workflow_id = $2`,
   entityIndexes: `
     select c.relname as name, i.indisvalid as valid
     from pg_index i

@@ -5,6 +5,7 @@ import { checkSearchChange, checkSearchField } from "@memflow/engine";
 import type { RunContext, SearchChange, SearchData } from "@memflow/engine";
 import { engineOf } from "../engine-client.ts";
 import type { EngineClient } from "../engine-client.ts";
+import { checkName } from "../options.ts";
 import { textFields, textOf } from "../search-options.ts";
 import type { SearchValue, WorkflowSearchOptions } from "../search-options.ts";
 import { runOf } from "./in-run.ts";
@@ -77,7 +78,7 @@ export class Search {
    */
   static async findAllUserData(jobId: string, client: EngineClient): Promise<Record<string, string>> {
     const engine = await engineOf(client);
-    const { entityId } = await engine.find(jobId);
+    const { entityId } = await engine.find(checkName("jobId", jobId));
     return { ...(await engine.memory(entityId)).search };
   }
 
