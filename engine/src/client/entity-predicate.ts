@@ -157,7 +157,7 @@ function fieldAt(
 
 /** A path as a constant of SQL, of hexadecimal digits alone: E'\\U00000061' is 'a'. */
 function literalPath(path: readonly string[]): string {
-  const segments = path.map((segment) => `E'${[...segment].map(escaped).join("")}'`);
+  const segments = path.map((segment) => `E'${Array.from(segment, escaped).join("")}'`);
   return `array[${segments.join(", ")}]::text[]`;
 }
 
@@ -167,7 +167,7 @@ function escaped(character: string): string {
 
 /** The first characters as Postgres counts them. */
 function startOf(text: string): string {
-  return text.length <= TEXT_KEY_LENGTH ? text : [...text].slice(0, TEXT_KEY_LENGTH).join("");
+  return text.length <= TEXT_KEY_LENGTH ? text : Array.from(text).slice(0, TEXT_KEY_LENGTH).join("");
 }
 
 /** What every text that matches a pattern begins with. */
