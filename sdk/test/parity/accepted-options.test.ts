@@ -4,7 +4,7 @@
 import { Client, MemFlow, Search } from "@memflow/sdk";
 import { expect, onTestFinished, test, vi } from "vitest";
 import { setup } from "../setup.ts";
-import { QUEUE, serving } from "./serving.ts";
+import { AT_ONCE, QUEUE, serving } from "./serving.ts";
 
 const done = async (value: string): Promise<string> => await Promise.resolve(`done ${value}`);
 
@@ -30,6 +30,23 @@ test("a start takes HotMesh's parentWorkflowId, marker, guid and declared search
   });
   expect(await handle.result()).toBe("done too");
   expect(await Search.findAllUserData(handle.workflowId, client)).toEqual({ custom: "value" });
+});
+
+test("a proxy takes HotMesh's expire, and retry as the later name of retryPolicy", async () => {
+  let executions = 0;
+  const { stumble } = MemFlow.workflow.proxyActivities({
+    activities: {
+      stumble: (): number => {
+        executions += 1;
+        if (executions === 1) throw new Error("once");
+        return executions;
+      },
+    },
+    expire: "5 minutes",
+    retry: { maximumAttempts: 2, ...AT_ONCE },
+  });
+  const { start } = await serving({ stumbles: async () => await stumble() });
+  expect(await (await start("stumbles")).result()).toBe(2);
 });
 
 test("HotMesh's environment variables change nothing", async () => {
