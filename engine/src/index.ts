@@ -2,8 +2,13 @@
  * The engine's doors: what the SDK, the worker image and the tools of MemFlow build on. Users import `@memflow/sdk`.
  */
 export * from "./core/errors.ts";
+export { toErrorObject } from "./core/error-object.ts";
+export type { ErrorObject } from "./core/error-object.ts";
 export { encodeFailure, decodeFailure } from "./core/failure.ts";
 export type { FailureJson } from "./core/failure.ts";
+export { EVENT_KIND, EVENT_WORD } from "./core/events.ts";
+export type { EventKind, HistoryEvent } from "./core/events.ts";
+export type { NumberedChange } from "./replay/entity-view.ts";
 export { parseDurationMs } from "./core/duration.ts";
 export { parseCondition, parseConditions } from "./core/entity-condition.ts";
 export type { Condition, ConditionOperator } from "./core/entity-condition.ts";
@@ -15,7 +20,7 @@ export { checkSearchChange, checkSearchField } from "./core/search-change.ts";
 export type { SearchChange, SearchData } from "./core/search-change.ts";
 export type { Json, JsonObject } from "./core/json.ts";
 export { PAYLOAD_LIMIT_BYTES, decodePayload, encodeArguments, encodePayload } from "./core/payload.ts";
-export { normalizeRetryPolicy } from "./core/retry-policy.ts";
+export { FATAL_CODE, normalizeRetryPolicy } from "./core/retry-policy.ts";
 export type { RetryPolicy, RetryPolicyOptions } from "./core/retry-policy.ts";
 export { CRASH_POINTS, setCrashHook } from "./crash-points.ts";
 export type { CrashHook, CrashPoint } from "./crash-points.ts";
@@ -33,6 +38,7 @@ export { StoreClient } from "./client/store-client.ts";
 export type {
   EventDescription,
   RunDescription,
+  RunRecord,
   SignalReceipt,
   SignalRequest,
   StartRequest,
@@ -43,6 +49,8 @@ export { currentActivity } from "./worker/activity-executor.ts";
 export type { ActivityInfo } from "./worker/activity-executor.ts";
 export { activityRegistry } from "./worker/activity-registry.ts";
 export type { ActivityFunction } from "./worker/activity-registry.ts";
+export { replayRecording } from "./worker/replay-recording.ts";
+export type { RecordedRun, ReplayOutcome } from "./worker/replay-recording.ts";
 export { retireProcesses } from "./worker/retire-processes.ts";
 export { EngineWorker } from "./worker/worker.ts";
 export type { WorkerStatus } from "./worker/worker.ts";

@@ -48,6 +48,21 @@ export class Client {
   async getHotMeshClient(_taskQueue?: string | null, namespace?: string): Promise<StoreClient> {
     return await sharedClient(this.#source, namespace ?? this.#namespace);
   }
+
+  /**
+   * Makes a namespace ready: its schema with all migrations, where the role may. Clients and workers do so with their first
+   * call; this is for deploy scripts.
+   *
+   * @param namespace - Default: this client's.
+   * @param _version - Accepted for MemFlow's sake: a schema has the version of the code that made it.
+   * @throws {ConnectionError} When the database can't be used; {SchemaError} when the schema is newer than this code.
+   *
+   * @example
+   * await client.deployAndActivate('memflow', '5');
+   */
+  async deployAndActivate(namespace?: string, _version?: string): Promise<void> {
+    await sharedClient(this.#source, namespace ?? this.#namespace);
+  }
 }
 
 /** What a list of runs is narrowed by. */
@@ -102,7 +117,8 @@ export class WorkflowClient {
       entityType: checked.entityType,
       search: checked.search,
     });
-    return new WorkflowHandle(client, { workflowId, runId });
+    const { taskQueue, workflowName } = checked;
+    return new WorkflowHandle(client, { workflowId, runId, taskQueue, workflowName });
   }
 
   /** Starts a run and waits for its result. */
@@ -124,15 +140,13 @@ export class WorkflowClient {
   ): Promise<WorkflowHandle> {
     const id = workflowName === undefined ? taskQueueOrId : checkName("workflowId", workflowId);
     const client = await this.#client(namespace);
-    const { runId } = await client.find(id);
-    return new WorkflowHandle(client, { workflowId: id, runId });
+    return new WorkflowHandle(client, await client.find(id));
   }
 
   /** The handle of one run by its run id. */
   async getRun(runId: string, namespace?: string): Promise<WorkflowHandle> {
     const client = await this.#client(namespace);
-    const { workflowId } = await client.describe(runId);
-    return new WorkflowHandle(client, { workflowId, runId });
+    return new WorkflowHandle(client, await client.describe(runId));
   }
 
   /**

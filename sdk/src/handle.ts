@@ -2,22 +2,43 @@
  * The handle of a run: its result, and what can be done to it.
  */
 import {
+  FATAL_CODE,
+  GetStateError,
   InterruptedError,
   RunClosedError,
   TerminatedError,
+  WorkflowNotFoundError,
   decodeFailure,
   decodePayload,
   encodeFailure,
   encodePayload,
+  toErrorObject,
 } from "@memflow/engine";
-import type { EventDescription, FailureJson, Json, RunDescription, StoreClient } from "@memflow/engine";
+import type {
+  EventDescription,
+  FailureJson,
+  Json,
+  RunDescription,
+  RunRecord,
+  StoreClient,
+} from "@memflow/engine";
+import {
+  EXPORT_FORMAT,
+  exportedEvent,
+  exportedRun,
+  metadataOf,
+  semaphoreOf,
+  stateOf,
+  transitionsOf,
+} from "./export.ts";
+import type { ExportOptions, ExportPart, WorkflowExport, WorkflowState } from "./export.ts";
 import { checkName } from "./options.ts";
 
 /** How to wait for a result. */
 export interface ResultOptions {
-  /** False: a failure is returned instead of thrown. */
+  /** False: a failure is returned instead of thrown (default: as the run's `config.throwOnError` says, else true). */
   readonly throwOnError?: boolean | undefined;
-  /** Accepted for MemFlow's sake. */
+  /** Accepted for MemFlow's sake: the state is always looked at. */
   readonly state?: boolean | undefined;
 }
 
@@ -27,6 +48,8 @@ export interface JobInterruptOptions {
   readonly reason?: string | undefined;
   /** Default 410. */
   readonly code?: number | undefined;
+  /** The stack that the error shows (default: that of this call). */
+  readonly stack?: string | undefined;
   /** False: who waits for the result gets undefined instead of the error. */
   readonly throw?: boolean | undefined;
   /** Interrupt the run's children too. */
@@ -37,61 +60,50 @@ export interface JobInterruptOptions {
   readonly suppress?: boolean | undefined;
 }
 
-/** MemFlow's view of a run's state. */
-export interface WorkflowState {
-  readonly done: boolean;
-  readonly response?: unknown;
-  readonly $error?: FailureJson;
-  readonly workflowId: string;
-  /** When it was started and last changed, as ISO texts. */
-  readonly jc: string;
-  readonly ju: string;
-}
-
-/** What an export can hold. */
-export type ExportPart = "data" | "state" | "status" | "timeline" | "transitions";
-
-/** A run's whole story. */
-export interface WorkflowExport {
-  readonly data?: Json;
-  readonly state?: WorkflowState;
-  readonly status?: number;
-  readonly timeline?: readonly EventDescription[];
-  readonly transitions?: readonly { readonly status: string; readonly at: string }[];
-}
-
-/** Statuses as MemFlow's semaphore: above 0 running, 0 done, far below 0 stopped from outside. */
-const STOPPED = -1_000_000_000;
-
+/** What can be asked of a run and done to it. Made by `client.workflow.start` and `getHandle`. */
 export class WorkflowHandle {
   readonly workflowId: string;
   readonly runId: string;
+  /** `queue-name`, as MemFlow writes it. */
+  readonly workflowTopic: string;
+  /** The engine's client, as `client.getHotMeshClient` gives it. */
+  readonly hotMesh: StoreClient;
   readonly #client: StoreClient;
 
   /** Made by `client.workflow.start` and `getHandle`. */
-  constructor(client: StoreClient, ids: { readonly workflowId: string; readonly runId: string }) {
+  constructor(
+    client: StoreClient,
+    run: Pick<RunDescription, "workflowId" | "runId" | "taskQueue" | "workflowName">,
+  ) {
     this.#client = client;
-    this.workflowId = ids.workflowId;
-    this.runId = ids.runId;
+    this.hotMesh = client;
+    this.workflowId = run.workflowId;
+    this.runId = run.runId;
+    this.workflowTopic = `${run.taskQueue}-${run.workflowName}`;
   }
 
   /**
    * Waits for the run to end; may be asked any number of times.
    *
-   * @param options - `throwOnError: false` returns a failure instead of throwing it.
-   * @returns The workflow's result.
-   * @throws What the workflow threw, as its class, with its message, code and cause; {InterruptedError} 410 after an interrupt;
+   * @param options - `throwOnError: false` returns a failure, as a plain object, instead of throwing it.
+   * @returns The workflow's result, as it returned it; undefined after an interrupt with `throw: false`.
+   * @throws What the workflow threw, as its class, with its message, code, cause and fields. An error without a code has 597
+   *   when its retries are used up and 598 when it is never retried. {InterruptedError} 410 after an interrupt;
    *   {TerminatedError} after a termination.
    *
    * @example
    * const result = await handle.result<string>();
+   * const outcome = await handle.result<string | ErrorObject>({ throwOnError: false });
+   * if (typeof outcome === 'object') console.error(outcome.code, outcome.message);
+   *
+   * @see docs/replay.md#errors-and-retries
    */
   async result<Result = unknown>(options: ResultOptions = {}): Promise<Result> {
     const outcome = await this.#client.outcome(this.runId);
     if (outcome.failure === null) return decodePayload(outcome.result) as Result;
     if (outcome.failure.data?.["quiet"] === true) return undefined as Result;
-    if (options.throwOnError === false) return outcome.failure as Result;
-    throw decodeFailure(outcome.failure);
+    if (options.throwOnError ?? !outcome.failureIsResult) throw decodeFailure(outcome.failure);
+    return toErrorObject(outcome.failure, FATAL_CODE) as Result;
   }
 
   /**
@@ -107,18 +119,16 @@ export class WorkflowHandle {
 
   /** MemFlow's semaphore: above 0 while it runs, 0 when it is done, about -1e9 when it was stopped from outside. */
   async status(): Promise<number> {
-    return semaphore(await this.describe());
+    return semaphoreOf(await this.#row());
   }
 
   /** MemFlow's state; with `metadata`, beside its facts. */
-  async state(
-    metadata: true,
-  ): Promise<{ readonly metadata: RunDescription & { readonly js: number }; readonly data: WorkflowState }>;
+  async state(metadata: true): Promise<NonNullable<WorkflowExport["state"]>>;
   async state(metadata?: false): Promise<WorkflowState>;
   async state(metadata = false): Promise<unknown> {
-    const row = await this.#client.row(this.runId);
+    const row = await this.#row();
     const data = stateOf(row);
-    return metadata ? { metadata: { ...(await this.describe()), js: semaphore(row) }, data } : data;
+    return metadata ? { metadata: metadataOf(row), data } : data;
   }
 
   /** The run's facts, as of now. */
@@ -154,24 +164,34 @@ export class WorkflowHandle {
     return await this.#client.family(this.runId);
   }
 
-  /** The run's story as plain data. `allow` and `block` name its parts; `values: false` leaves payloads out. */
-  async export(
-    options: {
-      readonly allow?: readonly ExportPart[] | undefined;
-      readonly block?: readonly ExportPart[] | undefined;
-      readonly values?: boolean | undefined;
-    } = {},
-  ): Promise<WorkflowExport> {
+  /**
+   * The run's story as plain JSON: its facts, state, data and memory, and its timeline, which `MemFlow.replay` takes back.
+   *
+   * @param options - `allow` and `block` name the parts (default: all); `values: false` leaves payloads out.
+   * @returns The parts, and the `format` they are in.
+   * @throws {GetStateError} 404 when the run is no longer kept.
+   *
+   * @example
+   * const { status, timeline } = await handle.export({ allow: ['status', 'timeline'], values: false });
+   *
+   * @see docs/export.md
+   */
+  async export(options: ExportOptions = {}): Promise<WorkflowExport> {
     const wanted = (part: ExportPart): boolean =>
       (options.allow?.includes(part) ?? true) && options.block?.includes(part) !== true;
-    const row = await this.#client.row(this.runId);
+    const values = options.values !== false;
+    const client = this.#client;
+    // The history is read first: what the row says then is at least as new.
     const events = wanted("timeline") ? await this.history() : [];
-    const withoutValues = events.map((event) => ({ ...event, payload: undefined }));
+    const row = await this.#row();
     return {
-      ...(wanted("data") ? { data: await this.#client.entity(row.entityId) } : {}),
-      ...(wanted("state") ? { state: stateOf(row) } : {}),
-      ...(wanted("status") ? { status: semaphore(row) } : {}),
-      ...(wanted("timeline") ? { timeline: options.values === false ? withoutValues : events } : {}),
+      format: EXPORT_FORMAT,
+      ...(wanted("run") ? { run: exportedRun(row, client.schema, values) } : {}),
+      ...(wanted("entity") && values ? { entity: await client.entity(row.entityId) } : {}),
+      ...(wanted("entityLog") && values ? { entityLog: await this.#entityLog(row.entityId) } : {}),
+      ...(wanted("state") ? { state: { data: stateOf(row, values), metadata: metadataOf(row) } } : {}),
+      ...(wanted("status") ? { status: semaphoreOf(row) } : {}),
+      ...(wanted("timeline") ? { timeline: events.map((event) => exportedEvent(event, values)) } : {}),
       ...(wanted("transitions") ? { transitions: transitionsOf(row) } : {}),
     };
   }
@@ -183,7 +203,12 @@ export class WorkflowHandle {
    */
   async interrupt(options: JobInterruptOptions = {}): Promise<void> {
     const reason = options.reason ?? "Job Interrupted";
-    const error = new InterruptedError({ workflowId: this.workflowId, reason, code: options.code ?? 410 });
+    const error = new InterruptedError({
+      workflowId: this.workflowId,
+      reason,
+      code: options.code ?? 410,
+      ...(options.stack === undefined ? {} : { stack: options.stack }),
+    });
     const failure = encodeFailure(error);
     await this.#stop({
       status: "canceled",
@@ -216,6 +241,20 @@ export class WorkflowHandle {
     return await this.#client.resume(this.runId);
   }
 
+  async #entityLog(entityId: string): Promise<NonNullable<WorkflowExport["entityLog"]>> {
+    const changes = await this.#client.foreignChanges(entityId, this.runId);
+    return changes.map(({ entityNo, payload }) => ({ entityNo, change: JSON.parse(payload) as Json }));
+  }
+
+  async #row(): Promise<RunRecord> {
+    try {
+      return await this.#client.row(this.runId);
+    } catch (error) {
+      if (!(error instanceof WorkflowNotFoundError)) throw error;
+      throw new GetStateError({ workflowId: this.workflowId, runId: this.runId });
+    }
+  }
+
   async #stop(options: {
     readonly status: "canceled" | "terminated";
     readonly failure: FailureJson;
@@ -229,32 +268,4 @@ export class WorkflowHandle {
     const { status } = await this.describe();
     throw new RunClosedError({ workflowId: this.workflowId, runId: this.runId, status });
   }
-}
-
-/** A status as MemFlow's semaphore. */
-export function semaphore({ status }: { readonly status: string }): number {
-  if (status === "running") return 1;
-  return status === "canceled" || status === "terminated" ? STOPPED : 0;
-}
-
-function stateOf(
-  row: RunDescription & { readonly result: string | null; readonly failure: string | null },
-): WorkflowState {
-  const done = row.status !== "running";
-  const response = decodePayload(row.result);
-  return {
-    done,
-    ...(response === undefined ? {} : { response }),
-    ...(row.failure === null ? {} : { $error: JSON.parse(row.failure) as FailureJson }),
-    workflowId: row.workflowId,
-    jc: row.startedAt.toISOString(),
-    ju: (row.closedAt ?? row.startedAt).toISOString(),
-  };
-}
-
-function transitionsOf(row: RunDescription): readonly { readonly status: string; readonly at: string }[] {
-  const started = { status: "running", at: row.startedAt.toISOString() };
-  return row.closedAt === null
-    ? [started]
-    : [started, { status: row.status, at: row.closedAt.toISOString() }];
 }

@@ -4,7 +4,9 @@
  * @example
  * import { Client, MemFlow, Worker } from '@memflow/sdk';
  */
-export { MemFlow } from "./memflow.ts";
+export { MemFlow, MemFlow as Durable } from "./memflow.ts";
+export * as Enums from "./enums.ts";
+export * as Errors from "./errors.ts";
 export { activityInfo } from "./activity.ts";
 export { clearActivityInterceptors, registerActivityInterceptor } from "./activity-interceptors.ts";
 export type { ActivityCall, ActivityInterceptor } from "./activity-interceptors.ts";
@@ -19,13 +21,19 @@ export type { EngineClient } from "./engine-client.ts";
 export type { EntityConditions, EntityRow, FieldCondition, FindOptions } from "./entity-search.ts";
 export { guid } from "./guid.ts";
 export { WorkflowHandle } from "./handle.ts";
+export type { JobInterruptOptions, ResultOptions } from "./handle.ts";
+export { EXPORT_FORMAT } from "./export.ts";
 export type {
+  ExportOptions,
   ExportPart,
-  JobInterruptOptions,
-  ResultOptions,
+  ExportedRun,
+  TimelineEvent,
   WorkflowExport,
+  WorkflowMetadata,
   WorkflowState,
-} from "./handle.ts";
+} from "./export.ts";
+export { replayWorkflow } from "./replay.ts";
+export type { ReplayResult } from "./replay.ts";
 export { clearInterceptors, registerInterceptor } from "./interceptors.ts";
 export type { WorkflowFunction, WorkflowInterceptor } from "./interceptors.ts";
 export type { WorkflowConfig, WorkflowOptions } from "./options.ts";
@@ -52,6 +60,7 @@ export {
   DurationError,
   EntityError,
   FatalError,
+  GetStateError,
   HistoryMismatchError,
   InterruptedError,
   MaxedError,
@@ -70,6 +79,7 @@ export {
   didInterrupt,
 } from "@memflow/engine";
 export type {
+  ErrorObject,
   EventDescription,
   FailureJson,
   Json,

@@ -9,6 +9,7 @@ import { Connection } from "./connection.ts";
 import { guid } from "./guid.ts";
 import { WorkflowHandle } from "./handle.ts";
 import { clearInterceptors, registerInterceptor } from "./interceptors.ts";
+import { replayWorkflow } from "./replay.ts";
 import { closeSharedClients } from "./shared-clients.ts";
 import { Entity, Search, WorkflowService } from "./workflow/index.ts";
 import { Worker } from "./worker.ts";
@@ -30,6 +31,7 @@ export class MemFlow {
   static readonly clearActivityInterceptors: typeof clearActivityInterceptors = clearActivityInterceptors;
   static readonly registerActivityWorker: typeof registerActivityWorker = registerActivityWorker;
   static readonly guid: typeof guid = guid;
+  static readonly replay: typeof replayWorkflow = replayWorkflow;
 
   /** Stops every worker, hands their runs over, closes every connection. Idempotent; the process can end then. */
   static async shutdown(options: { readonly graceMs?: number } = {}): Promise<void> {

@@ -107,8 +107,14 @@ test("everything that MemFlow exports and this version has is there", () => {
       "workflow",
       "WorkflowHandle",
       "Entity",
+      "Durable",
+      "Errors",
+      "Enums",
     ]),
   );
+  expect(sdk.Durable).toBe(MemFlow);
+  expect(sdk.Errors.MemFlowFatalError).toBe(FatalError);
+  expect(new sdk.Errors.MemFlowRetryError("again").code).toBe(sdk.Enums.HMSH_CODE_MEMFLOW_RETRYABLE);
   for (const name of ["Client", "Connection", "Handle", "Worker", "Entity", "workflow"] as const) {
     expect(MemFlow[name]).toBeTypeOf("function");
   }
@@ -337,18 +343,30 @@ test("state, status and export tell of a running and of an ended run", async () 
   expect(await handle.state()).toMatchObject(state);
   expect(await handle.state(true)).toMatchObject({ metadata: { js: 0, workflowName: "waits" }, data: state });
   const whole = await handle.export();
-  expect(Object.keys(whole).toSorted()).toEqual(["data", "state", "status", "timeline", "transitions"]);
-  expect(whole).toMatchObject({ status: 0, data: {}, state });
+  expect(Object.keys(whole).toSorted()).toEqual([
+    "entity",
+    "entityLog",
+    "format",
+    "run",
+    "state",
+    "status",
+    "timeline",
+    "transitions",
+  ]);
+  expect(whole).toMatchObject({ status: 0, entity: {}, state: { data: state, metadata: { js: 0 } } });
   expect(whole.timeline?.map(({ kind, name }) => [kind, name])).toEqual([
     ["signal_received", "other"],
     ["signal_received", "go"],
   ]);
   expect(whole.transitions?.map(({ status }) => status)).toEqual(["running", "completed"]);
   expect(Object.keys(await handle.export({ allow: ["status", "state"], block: ["state"] }))).toEqual([
+    "format",
     "status",
   ]);
-  const bare = await handle.export({ allow: ["timeline"], values: false });
-  expect(bare.timeline?.map(({ payload }) => payload)).toEqual([undefined, undefined]);
+  const bare = await handle.export({ values: false });
+  expect(JSON.stringify(bare)).not.toContain("kept");
+  expect(bare.timeline?.some((event) => "payload" in event)).toBe(false);
+  expect(bare.state?.data).not.toHaveProperty("response");
 });
 
 test("results may be asked for again and at the same time, also of runs that others started", async () => {

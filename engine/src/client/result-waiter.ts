@@ -18,6 +18,8 @@ export interface RunOutcome {
   /** JSON text; null for undefined. */
   readonly result: string | null;
   readonly failure: FailureJson | null;
+  /** True when the run was started with `throwOnError: false`: its failure is its result. */
+  readonly failureIsResult: boolean;
 }
 
 type Wait = PromiseWithResolvers<RunOutcome>;
@@ -27,6 +29,7 @@ interface OutcomeRow {
   readonly status: string;
   readonly result: string | null;
   readonly failure: string | null;
+  readonly failure_is_result: boolean;
 }
 
 const POLL_FIRST_MS = 1_000;
@@ -159,6 +162,7 @@ export class ResultWaiter {
             status: row.status,
             result: row.result,
             failure: row.failure === null ? null : (JSON.parse(row.failure) as FailureJson),
+            failureIsResult: row.failure_is_result,
           });
         }
         if (rows.length < runIds.length) this.#miss(runIds, rows);

@@ -105,6 +105,19 @@ export interface RunDescription {
   } | null;
 }
 
+/** A run's row in full. */
+export interface RunRecord extends RunDescription {
+  /** `startedAt` as the database has it: milliseconds with their fraction. */
+  readonly startedMs: number;
+  readonly parentPosition: number | null;
+  readonly dialect: string;
+  /** JSON texts; null for undefined. */
+  readonly input: string | null;
+  readonly options: string | null;
+  readonly result: string | null;
+  readonly failure: string | null;
+}
+
 /** An event in words. */
 export interface EventDescription {
   readonly runId: string;
@@ -130,6 +143,15 @@ interface RunRow {
   started_ms: number;
   closed_ms: number | null;
   problem: string | null;
+}
+
+interface RunTexts {
+  input: string | null;
+  options: string | null;
+  result: string | null;
+  failure: string | null;
+  parent_position: number | null;
+  dialect: string;
 }
 
 interface Receipt {
@@ -364,7 +386,8 @@ export class StoreClient {
       kind: EVENT_WORD[row.kind as EventKind] ?? String(row.kind),
       position: row.position,
       name: row.name,
-      at: new Date(row.at_ms),
+      // Events have whole milliseconds; the fraction is that of the conversion.
+      at: new Date(Math.round(row.at_ms)),
       payload: decodePayload(row.payload),
       entityNo: row.entity_no === null ? null : Number(row.entity_no),
     }));
@@ -444,18 +467,32 @@ export class StoreClient {
   }
 
   /** A run's row in full, as its export shows it. */
-  async row(runId: string): Promise<
-    RunDescription & {
-      readonly input: string | null;
-      readonly result: string | null;
-      readonly failure: string | null;
-    }
-  > {
-    const [row] = await this.#read<
-      RunRow & { input: string | null; result: string | null; failure: string | null }
-    >("exportRun", [runId]);
+  async row(runId: string): Promise<RunRecord> {
+    const [row] = await this.#read<RunRow & RunTexts>("exportRun", [runId]);
     if (row === undefined) throw new WorkflowNotFoundError({ workflowId: "", runId });
-    return { ...describeRun(row), input: row.input, result: row.result, failure: row.failure };
+    const { input, options, result, failure, parent_position: parentPosition, dialect } = row;
+    return {
+      ...describeRun(row),
+      startedMs: row.started_ms,
+      parentPosition,
+      dialect,
+      input,
+      options,
+      result,
+      failure,
+    };
+  }
+
+  /** The changes of an entity that were made by others than this run, in order. */
+  async foreignChanges(
+    entityId: string,
+    runId: string,
+  ): Promise<readonly { readonly entityNo: number; readonly payload: string }[]> {
+    const rows = await this.#read<{ entity_no: string; payload: string }>("foreignChanges", [
+      entityId,
+      runId,
+    ]);
+    return rows.map((row) => ({ entityNo: Number(row.entity_no), payload: row.payload }));
   }
 
   /**

@@ -18,6 +18,7 @@ export { Interruption, didInterrupt } from "./errors/interruption.ts";
 export {
   CanceledError,
   DuplicateJobError,
+  GetStateError,
   InterruptedError,
   RunClosedError,
   StuckError,

@@ -65,6 +65,7 @@ const KNOWN_CLASSES: ReadonlyMap<string, ErrorClass> = new Map<string, ErrorClas
   ["WorkflowExecutionAlreadyStartedError", errors.WorkflowExecutionAlreadyStartedError],
   ["DuplicateJobError", errors.DuplicateJobError],
   ["WorkflowNotFoundError", errors.WorkflowNotFoundError],
+  ["GetStateError", errors.GetStateError],
   ["RunClosedError", errors.RunClosedError],
   ["StuckError", errors.StuckError],
   ["PayloadError", errors.PayloadError],

@@ -37,6 +37,10 @@ export type RetryPolicy = {
 /** How "no limit" is recorded: JSON has no Infinity. */
 export const UNLIMITED_ATTEMPTS: number = Number.MAX_SAFE_INTEGER;
 
+/** What a final failure is known by when its error has no code of its own. */
+export const FATAL_CODE = 598;
+const MAXED_CODE = 597;
+
 const ATTEMPTS_DEFAULT = 3;
 const COEFFICIENT_DEFAULT = 10;
 const INTERVAL_DEFAULT_MS = 120_000;
@@ -113,6 +117,16 @@ export function isRetryable(failure: FailureJson, policy: RetryPolicy): boolean 
   return (
     refused === undefined || !(refused.includes(failure.name) || refused.includes(failure.base ?? "Error"))
   );
+}
+
+/**
+ * The failure that a run ends with: one without a code gets 597 when the policy allowed no further attempt, else 598.
+ *
+ * @param final - True when the error came from an activity, child or hook whose own policy was used up.
+ */
+export function finalFailure(failure: FailureJson, policy: RetryPolicy, final: boolean): FailureJson {
+  if (failure.code !== undefined) return failure;
+  return { ...failure, code: !final && isRetryable(failure, policy) ? MAXED_CODE : FATAL_CODE };
 }
 
 function readAttempts(value: number | undefined, field: string): number {

@@ -8,10 +8,12 @@
  */
 import { EVENT_KIND } from "../core/events.ts";
 import type { EventKind, HistoryEvent } from "../core/events.ts";
-import { DeterminismViolation, DuplicateJobError, FatalError, HistoryMismatchError } from "../core/errors.ts";
+import { DeterminismViolation, DuplicateJobError, HistoryMismatchError } from "../core/errors.ts";
+import { toErrorObject } from "../core/error-object.ts";
 import { decodeFailure, encodeFailure } from "../core/failure.ts";
 import type { FailureJson } from "../core/failure.ts";
 import { decodePayload, encodePayload } from "../core/payload.ts";
+import { FATAL_CODE } from "../core/retry-policy.ts";
 import { drainMicrotasks } from "../guards/sync-drain.ts";
 import type { Command } from "../core/commands.ts";
 import { SignalMailbox } from "../core/signal-mailbox.ts";
@@ -315,8 +317,13 @@ export class RunMachine {
     const call = this.#context.close(position);
     if (call === undefined) return;
     const failure = decodePayload(event.payload) as FailureJson;
+    // Interrupted with `throw: false`: who waits for the child gets nothing, as a client does.
+    if (failure.data?.["quiet"] === true) {
+      call.resolve(undefined);
+      return;
+    }
     if (call.failureIsResult === true) {
-      call.resolve(failure);
+      call.resolve(toErrorObject(failure, FATAL_CODE));
       return;
     }
     const error = decodeFailure(failure);
@@ -347,8 +354,6 @@ export class RunMachine {
     else call.resolve(folded.value);
   }
 }
-
-const FATAL_CODE: unknown = new FatalError("").code;
 
 function mismatch(
   { witness, nextPosition }: RunContext,

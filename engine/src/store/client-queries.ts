@@ -28,7 +28,8 @@ const TEXTS = {
   watchRuns: `select :schema.watch_runs($1, $2) as run_id`,
   resumeRuns: `select * from :schema.resume_runs(null, null, $1)`,
   outcomes: `
-    select r.run_id, r.status, r.result::text as result, r.failure::text as failure
+    select r.run_id, r.status, r.result::text as result, r.failure::text as failure,
+      r.failure is not null and coalesce(r.options -> 'retry' ->> 'throwOnError' = 'false', false) as failure_is_result
     from :schema.runs r
     where r.run_id = any ($1)`,
   runsById: `select :columns from :schema.runs r where r.run_id = any ($1)`,
@@ -85,8 +86,13 @@ const TEXTS = {
     join pg_namespace n on n.oid = t.relnamespace
     where n.nspname = $1 and t.relname = 'entities' and c.relname ^@ 'entity_field_'
     order by c.relname`,
+  foreignChanges: `
+    select c.entity_no, c.payload::text as payload from :schema.events c
+    where c.entity_id = $1 and c.kind = 20 and c.run_id <> $2
+    order by c.entity_no`,
   exportRun: `
-    select :columns, r.input::text as input, r.options::text as options, r.result::text as result, r.failure::text as failure
+    select :columns, r.input::text as input, r.options::text as options, r.result::text as result, r.failure::text as failure,
+      r.parent_position, r.dialect
     from :schema.runs r where r.run_id = $1`,
 } as const;
 

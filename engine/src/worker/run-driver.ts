@@ -5,7 +5,7 @@
  * before the code sees it; and that a run whose code fails the guards or its history is parked with the reason, its rows
  * untouched.
  */
-import { retryDelayMs, isRetryable, normalizeRetryPolicy } from "../core/retry-policy.ts";
+import { finalFailure, retryDelayMs, isRetryable, normalizeRetryPolicy } from "../core/retry-policy.ts";
 import type { RetryPolicy } from "../core/retry-policy.ts";
 import type { ActivityCommand, Command, StartCommand } from "../core/commands.ts";
 import { EVENT_KIND } from "../core/events.ts";
@@ -489,7 +489,11 @@ export class RunDriver {
     run.end =
       state.kind === "completed"
         ? { status: "completed", result: state.result, failure: null }
-        : { status: "failed", result: null, failure: state.failure };
+        : {
+            status: "failed",
+            result: null,
+            failure: finalFailure(state.failure, workflowPolicy(run), state.final),
+          };
   }
 
   /** Code went on outside an activation: it is stopped in a turn of its own. Called inside the run. */

@@ -94,18 +94,37 @@ export class DuplicateJobError extends WorkflowExecutionAlreadyStartedError {
 
 /** No run with this workflow id is known, or its history has gone with retention. */
 export class WorkflowNotFoundError extends MemFlowError {
-  declare readonly code: "WORKFLOW_NOT_FOUND";
+  declare readonly code: "WORKFLOW_NOT_FOUND" | 404;
   readonly workflowId: string;
   readonly runId: string | undefined;
 
-  constructor(options: { readonly workflowId: string; readonly runId?: string | undefined }) {
+  constructor(
+    options: { readonly workflowId: string; readonly runId?: string | undefined },
+    as: { readonly message?: string; readonly name?: string; readonly code?: 404 } = {},
+  ) {
     const run = options.runId === undefined ? "" : ` with run "${options.runId}"`;
     super(
-      `workflow "${options.workflowId}"${run} not found; check the id and the namespace, or start it first`,
-      { name: "WorkflowNotFoundError", code: "WORKFLOW_NOT_FOUND" },
+      as.message ??
+        `workflow "${options.workflowId}"${run} not found; check the id and the namespace, or start it first`,
+      { name: as.name ?? "WorkflowNotFoundError", code: as.code ?? "WORKFLOW_NOT_FOUND" },
     );
     this.workflowId = options.workflowId;
     this.runId = options.runId;
+  }
+}
+
+/** The state of a run was asked for that is not known (code 404), under MemFlow's name and message. */
+export class GetStateError extends WorkflowNotFoundError {
+  declare readonly code: 404;
+  readonly jobId: string;
+
+  constructor(options: { readonly workflowId: string; readonly runId?: string | undefined }) {
+    super(options, {
+      message: `Job ${options.workflowId} not found`,
+      name: "GetStateError",
+      code: 404,
+    });
+    this.jobId = options.workflowId;
   }
 }
 
