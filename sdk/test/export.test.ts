@@ -138,7 +138,7 @@ test("code that no longer fits its history is named, with the position and the p
     [stepsLost, 1, "timer", "nothing more"],
     [stepsAdded, 3, "the end of the run", 'wait "one more"'],
   ] as const) {
-    const replayed = await MemFlow.replay(exported, changed as WorkflowFunction);
+    const replayed = await MemFlow.replay(exported, changed);
     if (replayed.status !== "mismatch") throw new Error(`${changed.name} is ${replayed.status}`);
     expect(replayed.error).toBeInstanceOf(HistoryMismatchError);
     expect(replayed.error).toMatchObject({ code: "HISTORY_MISMATCH", position, expected, actual });

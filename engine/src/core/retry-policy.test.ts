@@ -4,7 +4,13 @@ import { expect, test } from "vitest";
 import * as errors from "./errors.ts";
 import { encodeFailure } from "./failure.ts";
 import type { FailureJson } from "./failure.ts";
-import { UNLIMITED_ATTEMPTS, isRetryable, normalizeRetryPolicy, retryDelayMs } from "./retry-policy.ts";
+import {
+  UNLIMITED_ATTEMPTS,
+  finalFailure,
+  isRetryable,
+  normalizeRetryPolicy,
+  retryDelayMs,
+} from "./retry-policy.ts";
 import type { RetryPolicyOptions } from "./retry-policy.ts";
 
 const DEFAULTS = {
@@ -170,4 +176,14 @@ test("the named error types are not tried again, by the error's name or its clas
   expect(isRetryable(encodeFailure(new Error("m")), normalize({ nonRetryableErrorTypes: ["Error"] }))).toBe(
     false,
   );
+});
+
+test("a run's failure without a code gets 597 when attempts are used up, 598 when none is to be made", () => {
+  const failure = encodeFailure(new RangeError("late"));
+  const policy = normalize({ nonRetryableErrorTypes: ["TypeError"] });
+  expect(finalFailure(failure, policy, false)).toEqual({ ...failure, code: 597 });
+  expect(finalFailure(failure, policy, true)).toEqual({ ...failure, code: 598 });
+  expect(finalFailure(encodeFailure(new TypeError("no")), policy, false)).toMatchObject({ code: 598 });
+  const coded = encodeFailure(Object.assign(new Error("mine"), { code: "E_MINE" }));
+  expect(finalFailure(coded, policy, false)).toBe(coded);
 });

@@ -120,7 +120,7 @@ export class GetStateError extends WorkflowNotFoundError {
 
   constructor(options: { readonly workflowId: string; readonly runId?: string | undefined }) {
     super(options, {
-      message: `Job ${options.workflowId} not found`,
+      message: `Job ${options.workflowId} not found; its retention is over: keep finished runs longer with "expire"`,
       name: "GetStateError",
       code: 404,
     });
