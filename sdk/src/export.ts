@@ -72,8 +72,10 @@ export interface ExportedRun {
 export interface TimelineEvent {
   /** 1-based, without gaps. */
   readonly eventNo: number;
-  /** ISO 8601, in milliseconds. */
+  /** ISO 8601, in milliseconds: for people. */
   readonly at: string;
+  /** Milliseconds since 1970, with their fraction: for replays. */
+  readonly atMs: number;
   /** See docs/replay.md#events. */
   readonly kind: string;
   /** The durable call that it answers; null for what came from outside. */
@@ -189,6 +191,7 @@ export function exportedEvent(event: EventDescription, values: boolean): Timelin
   return {
     eventNo,
     at: event.at.toISOString(),
+    atMs: event.atMs,
     kind,
     position,
     name,
@@ -251,7 +254,7 @@ function readEvent(event: TimelineEvent): HistoryEvent {
     eventNo: event.eventNo,
     kind,
     position: event.position,
-    atMs: Date.parse(event.at),
+    atMs: event.atMs,
     name: event.name,
     payload: event.payload === undefined ? null : JSON.stringify(event.payload),
     entityNo: event.entityNo,

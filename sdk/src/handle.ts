@@ -136,6 +136,22 @@ export class WorkflowHandle {
     return await this.#client.describe(this.runId);
   }
 
+  /**
+   * The run's search data as of its last recorded change.
+   *
+   * @param fields - The keys that are wanted (default: all); of these, those that are set are given.
+   * @returns Texts by key.
+   * @throws {GetStateError} 404 when the run is no longer kept.
+   *
+   * @example
+   * const { counter } = await handle.queryState(['counter']);
+   */
+  async queryState(fields?: readonly string[]): Promise<Readonly<Record<string, string>>> {
+    const { search } = await this.#client.memory((await this.#row()).entityId);
+    const wanted = fields === undefined ? undefined : new Set(fields);
+    return Object.fromEntries(Object.entries(search).filter(([key]) => wanted?.has(key) ?? true));
+  }
+
   /** The run's entity as of its last recorded change. */
   async entity<Document = Json>(): Promise<Document> {
     const { entityId } = await this.describe();
@@ -184,10 +200,12 @@ export class WorkflowHandle {
     // The history is read first: what the row says then is at least as new.
     const events = wanted("timeline") ? await this.history() : [];
     const row = await this.#row();
+    const memory = await client.memory(row.entityId);
     return {
       format: EXPORT_FORMAT,
       ...(wanted("run") ? { run: exportedRun(row, client.schema, values) } : {}),
-      ...(wanted("entity") && values ? { entity: await client.entity(row.entityId) } : {}),
+      ...(wanted("data") && values ? { data: memory.search } : {}),
+      ...(wanted("entity") && values ? { entity: memory.document } : {}),
       ...(wanted("entityLog") && values ? { entityLog: await this.#entityLog(row.entityId) } : {}),
       ...(wanted("state") ? { state: { data: stateOf(row, values), metadata: metadataOf(row) } } : {}),
       ...(wanted("status") ? { status: semaphoreOf(row) } : {}),

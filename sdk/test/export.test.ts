@@ -150,6 +150,32 @@ test("code that no longer fits its history is named, with the position and the p
   expect(impure.error.place).toMatch(/export\.test\.ts:\d+:\d+$/);
 });
 
+/** Has search data from its start on, and adds to it. */
+async function searchable(): Promise<unknown[]> {
+  const search = await MemFlow.workflow.search();
+  const seeded = await search.get("color");
+  await search.set({ shape: "round" });
+  return [seeded, await search.incr("count", 2), Date.now()];
+}
+
+test("search data is exported, replayed from its seed on, and queried by field", async () => {
+  const store = await setup();
+  await store.worker({ taskQueue: QUEUE, workflow: searchable });
+  const handle = await store.client.workflow.start({
+    taskQueue: QUEUE,
+    workflowName: "searchable",
+    search: { data: { color: "red" } },
+  });
+  const result = await handle.result<unknown[]>();
+  expect(result.slice(0, 2)).toEqual(["red", 2]);
+  const all = { color: "red", shape: "round", count: "2" };
+  expect(await handle.queryState()).toEqual(all);
+  expect(await handle.queryState(["shape", "nothing"])).toEqual({ shape: "round" });
+  const exported = await throughJson(handle);
+  expect(exported.data).toEqual(all);
+  expect(await MemFlow.replay(exported, searchable)).toEqual({ status: "completed", result });
+});
+
 test("a run that is open, and one that failed, replay as far as they went", async () => {
   const store = await setup();
   const fails = async (reason: string): Promise<never> => {

@@ -344,6 +344,7 @@ test("state, status and export tell of a running and of an ended run", async () 
   expect(await handle.state(true)).toMatchObject({ metadata: { js: 0, workflowName: "waits" }, data: state });
   const whole = await handle.export();
   expect(Object.keys(whole).toSorted()).toEqual([
+    "data",
     "entity",
     "entityLog",
     "format",

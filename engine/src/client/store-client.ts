@@ -126,6 +126,8 @@ export interface EventDescription {
   readonly position: number | null;
   readonly name: string | null;
   readonly at: Date;
+  /** `at` as the run's code sees it: milliseconds with their fraction. */
+  readonly atMs: number;
   readonly payload: unknown;
   readonly entityNo: number | null;
 }
@@ -386,8 +388,8 @@ export class StoreClient {
       kind: EVENT_WORD[row.kind as EventKind] ?? String(row.kind),
       position: row.position,
       name: row.name,
-      // Events have whole milliseconds; the fraction is that of the conversion.
-      at: new Date(Math.round(row.at_ms)),
+      at: new Date(row.at_ms),
+      atMs: row.at_ms,
       payload: decodePayload(row.payload),
       entityNo: row.entity_no === null ? null : Number(row.entity_no),
     }));
