@@ -5,7 +5,7 @@ import { OptionError } from "@memflow/engine";
 import type { Condition, FoundEntity, Json } from "@memflow/engine";
 import { engineOf } from "./engine-client.ts";
 import type { EngineClient } from "./engine-client.ts";
-import { semaphore } from "./handle.ts";
+import { semaphoreOf } from "./export.ts";
 import { checkName } from "./options.ts";
 
 /** An entity that was found. */
@@ -66,7 +66,7 @@ export async function findRows<Document>(
 
 /** A match as MemFlow's users know it. */
 export function rowOf<Document>(found: FoundEntity): EntityRow<Document> {
-  return { key: found.workflowId, context: found.document as Document, status: semaphore(found) };
+  return { key: found.workflowId, context: found.document as Document, status: semaphoreOf(found) };
 }
 
 function checkCount(field: string, value: unknown, max: number): number {
