@@ -140,11 +140,11 @@ export class Entity {
     entity: string,
     field: string,
     value: Json,
-    operator: string,
+    operator: string | undefined,
     client: EngineClient,
     options: FindOptions = {},
   ): Promise<EntityRow<Document>[]> {
-    return await findRows<Document>(entity, [parseCondition(field, operator, value)], client, options);
+    return await findRows<Document>(entity, [parseCondition(field, operator ?? "=", value)], client, options);
   }
 
   /**
