@@ -10,7 +10,7 @@ import { AsyncLocalStorage } from "node:async_hooks";
 import type { Command } from "../core/commands.ts";
 import { DeterminismViolation } from "../core/errors.ts";
 import { createRandom } from "../core/seeded-random.ts";
-import type { SignalMailbox } from "../core/signal-mailbox.ts";
+import { SignalMailbox } from "../core/signal-mailbox.ts";
 import { UUID_V7_RANDOM_BYTES, uuidV7 } from "../core/uuid.ts";
 import type { RunGuard } from "../guards/guard-hooks.ts";
 import { EntityView } from "./entity-view.ts";
@@ -90,13 +90,7 @@ export class RunContext implements RunGuard {
   readonly facts: RunFacts;
   /** 1-based; a workflow that failed and is tried again gets a new context. */
   readonly attempt: number;
-  readonly signals: SignalMailbox;
-  readonly entity: EntityView;
   readonly pending: Map<number, PendingCall> = new Map();
-  /** Errors of promises that nobody has handled yet. */
-  readonly unhandled: Map<Promise<unknown>, unknown> = new Map();
-  /** Failures that must not start the run anew when its code lets them through. */
-  readonly finalErrors: WeakSet<object> = new WeakSet();
   /** True while the driver has the run's code executing. */
   active = false;
   /** The first violation of determinism; the run is parked with it. */
@@ -113,8 +107,14 @@ export class RunContext implements RunGuard {
   #random: (() => number) | undefined;
   #commands: Command[] = [];
   /** What the settled calls of a replay were, for the comparison with history; of a live run none is kept. */
-  #settled: Map<number, CallName> | undefined = new Map();
+  #settled: Map<number, CallName> | undefined;
+  #live = false;
   readonly #basePosition: number;
+  // Made when they are needed: most runs need none of them, and to make them all would cost more than a small run.
+  #signals: SignalMailbox | undefined;
+  #entity: EntityView | undefined;
+  #unhandled: Map<Promise<unknown>, unknown> | undefined;
+  #finalErrors: WeakSet<object> | undefined;
   #entered = false;
   /** Enters this context; known from the second time on, for most runs of one activation never need it. */
   #scope: (<Result>(work: () => Result) => Result) | undefined;
@@ -124,16 +124,17 @@ export class RunContext implements RunGuard {
     readonly attempt: number;
     readonly basePosition: number;
     readonly nowMs: number;
-    readonly entity: EntityView;
-    readonly signals: SignalMailbox;
+    /** Those of the attempt before. */
+    readonly entity?: EntityView | undefined;
+    readonly signals?: SignalMailbox | undefined;
     readonly witness?: Witness | undefined;
     readonly onStray?: (() => void) | undefined;
     readonly isReplaying?: (() => boolean) | undefined;
   }) {
     this.facts = options.facts;
     this.attempt = options.attempt;
-    this.entity = options.entity;
-    this.signals = options.signals;
+    this.#entity = options.entity;
+    this.#signals = options.signals;
     this.witness = options.witness;
     this.#onStray = options.onStray;
     this.#isReplaying = options.isReplaying ?? (() => false);
@@ -145,6 +146,44 @@ export class RunContext implements RunGuard {
   /** True while events that were recorded before are applied again. */
   get replaying(): boolean {
     return this.#isReplaying();
+  }
+
+  get signals(): SignalMailbox {
+    this.#signals ??= new SignalMailbox();
+    return this.#signals;
+  }
+
+  get entity(): EntityView {
+    this.#entity ??= new EntityView();
+    return this.#entity;
+  }
+
+  /** The number of the last change in the run's memory. */
+  get entityNo(): number {
+    return this.#entity?.entityNo ?? 0;
+  }
+
+  /** Errors of promises that nobody has handled yet. */
+  get unhandled(): Map<Promise<unknown>, unknown> {
+    this.#unhandled ??= new Map();
+    return this.#unhandled;
+  }
+
+  /** The first of these errors; undefined when there is none. */
+  get firstUnhandled(): { readonly error: unknown } | undefined {
+    if (this.#unhandled === undefined || this.#unhandled.size === 0) return undefined;
+    const [error] = this.#unhandled.values();
+    return { error };
+  }
+
+  /** A failure that must not start the run anew when its code lets it through. */
+  markFinal(error: object): void {
+    this.#finalErrors ??= new WeakSet();
+    this.#finalErrors.add(error);
+  }
+
+  isFinal(error: unknown): boolean {
+    return typeof error === "object" && error !== null && this.#finalErrors?.has(error) === true;
   }
 
   get nextPosition(): number {
@@ -222,7 +261,10 @@ export class RunContext implements RunGuard {
     const call = this.pending.get(position);
     if (call !== undefined) {
       this.pending.delete(position);
-      this.#settled?.set(position, { kind: call.kind, name: call.name });
+      if (!this.#live) {
+        this.#settled ??= new Map();
+        this.#settled.set(position, { kind: call.kind, name: call.name });
+      }
     }
     return call;
   }
@@ -232,8 +274,8 @@ export class RunContext implements RunGuard {
    * call was taken by a wait whose signal was there.
    */
   settledAs(position: number): CallName | undefined {
-    if (this.#settled === undefined) return undefined;
-    return this.#settled.get(position) ?? { kind: "wait", name: null };
+    if (this.#live) return undefined;
+    return this.#settled?.get(position) ?? { kind: "wait", name: null };
   }
 
   /** Takes what the code asked for, at the end of a replay or of a live activation. */
@@ -241,6 +283,7 @@ export class RunContext implements RunGuard {
     const commands = this.#commands;
     this.#commands = [];
     this.#settled = undefined;
+    this.#live = true;
     return commands;
   }
 

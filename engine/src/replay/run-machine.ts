@@ -16,9 +16,9 @@ import { decodePayload, encodePayload } from "../core/payload.ts";
 import { FATAL_CODE } from "../core/retry-policy.ts";
 import { drainMicrotasks } from "../guards/sync-drain.ts";
 import type { Command } from "../core/commands.ts";
-import { SignalMailbox } from "../core/signal-mailbox.ts";
+import type { SignalMailbox } from "../core/signal-mailbox.ts";
 import type { ArrivedSignal } from "../core/signal-mailbox.ts";
-import { EntityView } from "./entity-view.ts";
+import type { EntityView } from "./entity-view.ts";
 import type { MemoryRead } from "./entity-view.ts";
 import { FOLLOWED_AN_AWAIT, RunContext } from "./run-context.ts";
 import type { CallName, PendingCall, RunFacts, Witness } from "./run-context.ts";
@@ -73,8 +73,6 @@ export class RunMachine {
       attempt: 1,
       basePosition: 0,
       nowMs: facts.startedMs,
-      entity: new EntityView(),
-      signals: new SignalMailbox(),
     });
   }
 
@@ -193,8 +191,8 @@ export class RunMachine {
     readonly attempt: number;
     readonly basePosition: number;
     readonly nowMs: number;
-    readonly entity: EntityView;
-    readonly signals: SignalMailbox;
+    readonly entity?: EntityView;
+    readonly signals?: SignalMailbox;
   }): RunContext {
     return new RunContext({
       ...options,
@@ -241,14 +239,12 @@ export class RunMachine {
   }
 
   #failed(error: unknown): MachineState {
-    const final = typeof error === "object" && error !== null && this.#context.finalErrors.has(error);
-    return { kind: "failed", failure: encodeFailure(error), final };
+    return { kind: "failed", failure: encodeFailure(error), final: this.#context.isFinal(error) };
   }
 
   #finish(context: RunContext): void {
-    const [rejected] = context.unhandled.values();
-    const lost = this.#returned?.kind === "completed" && context.unhandled.size > 0;
-    this.#state = lost ? this.#failed(rejected) : (this.#returned ?? this.#state);
+    const rejected = this.#returned?.kind === "completed" ? context.firstUnhandled : undefined;
+    this.#state = rejected === undefined ? (this.#returned ?? this.#state) : this.#failed(rejected.error);
   }
 
   /** Finds the call an event answers, or refuses the event. Undefined for a call that is settled already. */
@@ -335,7 +331,7 @@ export class RunMachine {
         configurable: true,
         writable: true,
       });
-    this.#context.finalErrors.add(error);
+    this.#context.markFinal(error);
     call.reject(error);
   }
 

@@ -192,8 +192,8 @@ function snapshotOf(
   run: OwnedRun,
   { ending, resting }: { readonly ending: boolean; readonly resting: boolean },
 ): RunContribution["snapshot"] {
+  if (run.machine.context.entityNo <= run.snapshotNo) return undefined;
   const view = run.machine.context.entity;
-  if (view.entityNo <= run.snapshotNo) return undefined;
   if (!ending && run.changedBytes < snapshotDueBytes(run, resting)) return undefined;
   const { document, search } = view.memory;
   return { no: view.entityNo, document: JSON.stringify(document), search: JSON.stringify(search) };
