@@ -41,6 +41,7 @@ export type { SearchValue, WorkflowSearchOptions } from "./search-options.ts";
 export { Worker } from "./worker.ts";
 export type { WorkerConfig, WorkerTuning } from "./worker.ts";
 export { Entity, Search, WorkflowService as workflow } from "./workflow/index.ts";
+export { proxyActivities } from "./workflow/proxy-activities.ts";
 export type {
   ActivityConfig,
   ExecHookOptions,
