@@ -10,6 +10,7 @@ import type { ActivityExecutor } from "./activity-executor.ts";
 import type { IncarnationContext } from "./incarnation-context.ts";
 import type { LeasedAttempts } from "./leased-attempts.ts";
 import type { Life } from "./life.ts";
+import type { OwnedRun } from "./owned-run.ts";
 import type { RunIntake } from "./run-intake.ts";
 import type { ClaimedRun, RunLoader } from "./run-loader.ts";
 import type { RunTable } from "./run-table.ts";
@@ -59,7 +60,12 @@ export class Claims {
     this.#leases = options.leases;
     this.#executor = options.executor;
     this.#makeRoom = () => options.makeRoom();
-    this.#suspects = new Suspects(() => options.context.nowMs());
+    this.#suspects = new Suspects({
+      nowMs: () => options.context.nowMs(),
+      atWork: () => this.#runs.busyCount + this.#leases.size,
+      claim: () => this.#claimSuspect(),
+      resume: () => this.pumpAll(false),
+    });
   }
 
   /** Looks for ready work of a queue, now: runs, and queued attempts where there may be some. */
@@ -94,7 +100,7 @@ export class Claims {
 
   /** Runs have recorded something: there may be room where there was none. */
   committed(): void {
-    this.#afterSuspect();
+    this.#suspects.progressed();
     if (!this.#starved) return;
     this.#starved = false;
     this.pumpAll(false);
@@ -111,16 +117,13 @@ export class Claims {
     if (this.#lost) this.pumpAll(true);
   }
 
-  /** Runs that others died on are ready: they are claimed alone, while nothing else is busy here. */
+  /** Whether runs that others died on are ready: they are claimed alone. */
   expectSuspects(expected: boolean): void {
-    this.#suspects.ready = expected;
-    if (!expected || !this.#life.working) return;
-    if (this.#runs.busyCount > 0) {
-      this.#suspects.pause();
-      return;
-    }
-    this.#suspects.unpause();
-    void this.#claimSuspects();
+    if (this.#life.working) this.#suspects.expect(expected);
+  }
+
+  stop(): void {
+    this.#suspects.stop();
   }
 
   /** Gives back what a claim that is under way may still bring; true when there was one. */
@@ -148,17 +151,17 @@ export class Claims {
   async #claimAll(taskQueue: string): Promise<void> {
     let more = true;
     while (more && this.#life.working) {
-      const claimed = await this.#inTurn(() => this.#claimRuns(taskQueue, false));
+      const claimed = await this.#inTurn(() => this.#claimMany(taskQueue));
       const leased = await this.#inTurn(() => this.#claimActivities(taskQueue));
-      more = claimed || leased;
+      more = claimed === true || leased === true;
     }
   }
 
   /** One claim at a time: after a claim whose answer was lost, what is owned and what is known are compared. */
-  async #inTurn(claim: () => Promise<boolean>): Promise<boolean> {
+  async #inTurn<Claimed>(claim: () => Promise<Claimed>): Promise<Claimed | undefined> {
     const turn = this.#turn.then(async () => {
       if (this.#lost) await this.#releaseUnknown();
-      if (!this.#life.working) return false;
+      if (!this.#life.working) return undefined;
       this.#underWay = true;
       try {
         return await claim();
@@ -181,54 +184,48 @@ export class Claims {
     this.#lost = settling;
   }
 
-  async #claimSuspects(): Promise<void> {
+  async #claimSuspect(): Promise<OwnedRun | undefined> {
     try {
-      let claimed = false;
-      for (const taskQueue of this.#context.services.keys())
-        claimed = (await this.#inTurn(() => this.#claimRuns(taskQueue, true))) || claimed;
-      if (claimed) return;
-      this.#suspects.ready = false;
-      this.pumpAll(false);
+      for (const taskQueue of this.#context.services.keys()) {
+        const claimed = await this.#inTurn(() => this.#claimRuns(taskQueue, { limit: 1, alone: true }));
+        const suspect = this.#runs.get(claimed?.[0]?.facts.runId ?? "");
+        if (suspect !== undefined) return suspect;
+      }
     } catch (error) {
       const facts = { error: String(error) };
       if (this.#life.alive) this.#context.options.log("warn", "claiming a suspect failed", facts);
     }
-  }
-
-  /** A suspect that rests makes room: for the next one at once, for there may be many, else for everybody. */
-  #afterSuspect(): void {
-    if (!this.#suspects.release()) return;
-    if (this.#suspects.ready && this.#runs.busyCount === 0) void this.#claimSuspects();
-    else this.pumpAll(false);
+    return undefined;
   }
 
   /** True when there may be more to claim. */
-  async #claimRuns(taskQueue: string, alone: boolean): Promise<boolean> {
-    const { options, services } = this.#context;
-    const workflows = [...(services.get(taskQueue)?.workflows.keys() ?? [])];
-    if (workflows.length === 0 || this.#suspects.restrained) return false;
+  async #claimMany(taskQueue: string): Promise<boolean> {
+    if (this.#suspects.restrained) return false;
+    const { maxCachedRuns, maxConcurrentRuns } = this.#context.options;
     const room = Math.min(
-      options.maxConcurrentRuns - this.#runs.crowd(options.maxConcurrentRuns),
-      options.maxCachedRuns - this.#runs.size,
+      maxConcurrentRuns - this.#runs.crowd(maxConcurrentRuns),
+      maxCachedRuns - this.#runs.size,
     );
-    const limit = alone ? 1 : Math.min(CLAIM_MAX, room);
+    const limit = Math.min(CLAIM_MAX, room);
     if (limit <= 0) {
       this.#starved = true;
       this.#makeRoom();
       return false;
     }
-    const claimed = await this.#loader.claim({
-      taskQueue,
-      workflows,
-      limit,
-      alone,
-      suspectAfter: SUSPECT_AFTER,
-    });
-    if (claimed.length === 0) return false;
+    return (await this.#claimRuns(taskQueue, { limit, alone: false })).length === limit;
+  }
+
+  async #claimRuns(
+    taskQueue: string,
+    how: { readonly limit: number; readonly alone: boolean },
+  ): Promise<readonly ClaimedRun[]> {
+    const workflows = [...(this.#context.services.get(taskQueue)?.workflows.keys() ?? [])];
+    if (workflows.length === 0) return [];
+    const claimed = await this.#loader.claim({ taskQueue, workflows, suspectAfter: SUSPECT_AFTER, ...how });
+    if (claimed.length === 0) return claimed;
     crashPoint("claim.committed", this.#context.workerId);
     await this.#takeIn(claimed);
-    if (alone) this.#suspects.hold(this.#runs.get(claimed[0]?.facts.runId ?? ""));
-    return claimed.length === limit;
+    return claimed;
   }
 
   /** The fresh ones at once, the others as their histories come. */
@@ -254,6 +251,7 @@ export class Claims {
   async #claimActivities(taskQueue: string): Promise<boolean> {
     const { activities, services, workerId } = this.#context;
     const limit = Math.min(CLAIM_MAX, this.#executor.free);
+    if (this.#suspects.restrained) return false;
     if (!this.#mayHaveAttempts.has(taskQueue) || !services.has(taskQueue) || limit <= 0) return false;
     const names = activities.names(taskQueue);
     if (names.length === 0) return false;

@@ -229,6 +229,7 @@ export class Incarnation {
   #clearTimers(): void {
     this.#timer.stop();
     this.#lookout.stop();
+    this.#claims.stop();
     clearInterval(this.#attemptSweep);
   }
 
