@@ -73,3 +73,22 @@ test("a message that comes between a claim and its answer is read at once", asyn
   claim.release();
   expect(await handle.result()).toBe(1);
 });
+
+test("connections lost while a history is read cost neither the claim nor what was read", async () => {
+  const store = await setup();
+  const first = await store.engine({ taskQueue: QUEUE, workflows: WORKFLOWS });
+  const handle = await start(store, "waiting");
+  await eventually("the wait", async () => (await store.query("select from waits")).length === 1);
+  first.crash();
+  await store.bury(first.status.workerId);
+  await handle.signal("go", 1);
+  const meddled = new MeddledSource(resolveConnection(store.url));
+  meddled.break("memflow_loadActivities", 1);
+  meddled.break("memflow_loadEvents", 2);
+  await store.engine({ taskQueue: QUEUE, workflows: WORKFLOWS, tuning: { source: meddled.source } });
+  expect(await handle.result()).toBe(1);
+  expect([meddled.breaksLeft("memflow_loadActivities"), meddled.breaksLeft("memflow_loadEvents")]).toEqual([
+    0, 0,
+  ]);
+  expect(await store.query("select epoch from runs")).toEqual([{ epoch: 2 }]);
+});

@@ -160,8 +160,15 @@ function statements(runIds: readonly string[]): Record<string, () => Statement> 
       ],
     }),
     "the outcomes that a client waits for": () => ({ ...asked.outcomes, values: [runIds] }),
-    "the inbox": () => ({ ...queries.loadInbox, values: [runIds, runIds.map(() => "0")] }),
-    "the histories": () => ({ ...queries.loadEvents, values: [runIds] }),
+    "the inbox": () => ({ ...queries.loadInbox, values: [runIds, runIds.map(() => "0"), 1_000, 1_000_000] }),
+    "the histories": () => ({
+      ...queries.loadEvents,
+      values: [runIds, runIds.map(() => 0), 1_000, 1_000_000],
+    }),
+    "the changes of entities": () => ({
+      ...queries.loadChanges,
+      values: [runIds, runIds.map(() => 1), runIds.map(() => 9), 1_000, 1_000_000],
+    }),
     "the search for dead workers": () => ({ ...queries.buryWorkers, values: [worker, 2] }),
     "the release of the dead": () => ({ ...queries.releaseDead, values: [100] }),
     signals: () => ({

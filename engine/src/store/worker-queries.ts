@@ -34,21 +34,38 @@ const TEXTS = {
     where dead_at is null and host = $1 and (serves ->> 'processId')::integer = any ($2::integer[])`,
   prune: `select * from :schema.prune($1)`,
   loadEvents: `
-    select run_id, event_no, kind, position, extract(epoch from at)::double precision * 1000 as at_ms, name,
-      payload::text as payload, entity_no
-    from :schema.events
-    where run_id = any ($1)
-    order by run_id, event_no`,
+    select page.place, page.bytes::double precision, page.run_id, page.event_no, page.kind, page.position,
+      extract(epoch from page.at)::double precision * 1000 as at_ms, page.name, page.payload::text as payload,
+      page.entity_no
+    from (
+      select known.place::integer, e.*, pg_column_size(e.payload) as own_bytes,
+        coalesce(sum(pg_column_size(e.payload)) over (rows unbounded preceding), 0) as bytes
+      from unnest($1::uuid[], $2::integer[]) with ordinality as known (run_id, event_no, place)
+      cross join lateral (
+        select * from :schema.events h
+        where h.run_id = known.run_id and h.event_no > known.event_no
+        order by h.event_no
+        limit $3
+      ) e
+      limit $3
+    ) page
+    where page.bytes - coalesce(page.own_bytes, 0) < $4`,
   loadInbox: `
-    select i.run_id, i.message_id, i.kind, i.from_run_id, i.position, i.name, i.payload::text as payload
-    from unnest($1::uuid[], $2::bigint[]) as known (run_id, message_id)
-    cross join lateral (
-      select * from :schema.inbox m
-      where m.run_id = known.run_id and m.message_id > known.message_id
-      order by m.message_id
-      limit 1000
-    ) i
-    order by i.run_id, i.message_id`,
+    select page.place, page.bytes::double precision, page.run_id, page.message_id, page.kind, page.from_run_id,
+      page.position, page.name, page.payload::text as payload
+    from (
+      select known.place::integer, i.*, pg_column_size(i.payload) as own_bytes,
+        coalesce(sum(pg_column_size(i.payload)) over (rows unbounded preceding), 0) as bytes
+      from unnest($1::uuid[], $2::bigint[]) with ordinality as known (run_id, message_id, place)
+      cross join lateral (
+        select * from :schema.inbox m
+        where m.run_id = known.run_id and m.message_id > known.message_id
+        order by m.message_id
+        limit $3
+      ) i
+      limit $3
+    ) page
+    where page.bytes - coalesce(page.own_bytes, 0) < $4`,
   loadActivities: `
     select run_id, position, attempt, state, extract(epoch from due_at)::double precision * 1000 as due_ms
     from :schema.activities
@@ -59,12 +76,21 @@ const TEXTS = {
     where run_id = any ($1) and kind in (1, 2)`,
   loadWaits: `select run_id, signal_id, position from :schema.waits where run_id = any ($1)`,
   loadChanges: `
-    select e.entity_id, e.entity_no, e.payload::text as payload
-    from unnest($1::uuid[], $2::bigint[], $3::bigint[]) as span (entity_id, first_no, last_no)
-    cross join lateral (
-      select * from :schema.events c
-      where c.entity_id = span.entity_id and c.kind = 20 and c.entity_no between span.first_no and span.last_no
-    ) e`,
+    select page.place, page.bytes::double precision, page.entity_id, page.entity_no, page.payload::text as payload
+    from (
+      select span.place::integer, e.entity_id, e.entity_no, e.payload, pg_column_size(e.payload) as own_bytes,
+        coalesce(sum(pg_column_size(e.payload)) over (rows unbounded preceding), 0) as bytes
+      from unnest($1::uuid[], $2::bigint[], $3::bigint[]) with ordinality
+        as span (entity_id, first_no, last_no, place)
+      cross join lateral (
+        select * from :schema.events c
+        where c.entity_id = span.entity_id and c.kind = 20 and c.entity_no between span.first_no and span.last_no
+        order by c.entity_no
+        limit $4
+      ) e
+      limit $4
+    ) page
+    where page.bytes - coalesce(page.own_bytes, 0) < $5`,
   sweepInbox: `select distinct run_id from :schema.inbox where run_id = any ($1)`,
   sweepOwned: `
     select r.run_id from unnest($1::uuid[], $2::integer[]) as mine (run_id, epoch)

@@ -17,7 +17,7 @@ import type { RunTable } from "./run-table.ts";
 import { Suspects } from "./suspects.ts";
 import { SUSPECT_AFTER } from "./worker-options.ts";
 
-/** Runs, or attempts, claimed with one statement. */
+/** Runs, or attempts, claimed with one statement; fewer for a while after a failure, which large inputs may have made. */
 const CLAIM_MAX = 200;
 
 export class Claims {
@@ -35,6 +35,7 @@ export class Claims {
   readonly #mayHaveAttempts = new Set<string>();
   #turn: Promise<unknown> = Promise.resolve();
   #lost = false;
+  #claimMax = CLAIM_MAX;
   #underWay = false;
   /** Told of a message before the answer to their claim was here. */
   readonly #wokenEarly = new Set<string>();
@@ -164,9 +165,12 @@ export class Claims {
       if (!this.#life.working) return undefined;
       this.#underWay = true;
       try {
-        return await claim();
+        const claimed = await claim();
+        this.#claimMax = Math.min(CLAIM_MAX, 2 * this.#claimMax);
+        return claimed;
       } catch (error) {
         this.#lost = true;
+        this.#claimMax = Math.max(1, this.#claimMax >> 2);
         throw error;
       } finally {
         this.#underWay = false;
@@ -206,7 +210,7 @@ export class Claims {
       maxConcurrentRuns - this.#runs.crowd(maxConcurrentRuns),
       maxCachedRuns - this.#runs.size,
     );
-    const limit = Math.min(CLAIM_MAX, room);
+    const limit = Math.min(this.#claimMax, room);
     if (limit <= 0) {
       this.#starved = true;
       this.#makeRoom();
@@ -250,7 +254,7 @@ export class Claims {
 
   async #claimActivities(taskQueue: string): Promise<boolean> {
     const { activities, services, workerId } = this.#context;
-    const limit = Math.min(CLAIM_MAX, this.#executor.free);
+    const limit = Math.min(this.#claimMax, this.#executor.free);
     if (this.#suspects.restrained) return false;
     if (!this.#mayHaveAttempts.has(taskQueue) || !services.has(taskQueue) || limit <= 0) return false;
     const names = activities.names(taskQueue);

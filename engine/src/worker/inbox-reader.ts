@@ -14,8 +14,6 @@ import type { RunTable } from "./run-table.ts";
 
 /** Runs whose inboxes are read at once. */
 const READ_RUNS_MAX = 5_000;
-/** Messages of one run that are read at once (worker-queries.ts, loadInbox). */
-const INBOX_PAGE = 1_000;
 
 export class InboxReader {
   readonly #context: IncarnationContext;
@@ -58,12 +56,11 @@ export class InboxReader {
         for (const run of this.#toRead) if (run.dropped) this.#toRead.delete(run);
         for (const run of runs) this.#toRead.delete(run);
         if (runs.length === 0) continue;
-        const messages = await this.#loader.inbox(
-          runs.map((run) => ({ id: run.id, lastMessageId: run.lastMessageId })),
-        );
+        const { messages, unread } = await this.#loader.inbox(runs);
         if (messages.length > 0) crashPoint("inbox.read", this.#context.workerId);
         for (const message of messages) this.#receive(message);
-        await this.#haveRead(runs, messages);
+        for (const run of unread) this.#toRead.add(run);
+        await this.#haveRead(runs.slice(0, runs.length - unread.length), messages);
       }
     } catch (error) {
       if (this.#life.alive)
@@ -73,18 +70,15 @@ export class InboxReader {
     }
   }
 
-  /** A wake without a message: others may have ended the run. With a full page of them, there may be more. */
+  /** These inboxes were read to their end. A wake without a message: others may have ended the run. */
   async #haveRead(runs: readonly OwnedRun[], messages: readonly InboxMessage[]): Promise<void> {
-    const counts = new Map<string, number>();
-    for (const { runId } of messages) counts.set(runId, (counts.get(runId) ?? 0) + 1);
     for (const run of runs) {
-      if ((counts.get(run.id) ?? 0) >= INBOX_PAGE) this.#toRead.add(run);
-      else if (run.unread) {
-        run.unread = false;
-        this.#mark(run);
-      }
+      if (!run.unread) continue;
+      run.unread = false;
+      this.#mark(run);
     }
-    const silent = runs.filter((run) => !counts.has(run.id) && !run.dropped);
+    const told = new Set(messages.map(({ runId }) => runId));
+    const silent = runs.filter((run) => !told.has(run.id) && !run.dropped);
     if (silent.length === 0) return;
     for (const id of await this.#loader.lost(silent)) this.#runs.lose(id);
   }

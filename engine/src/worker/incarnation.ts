@@ -6,6 +6,8 @@
  * its incarnation and begins another. The work is that of its parts: each has one duty, and they know one another only
  * as they are wired here.
  */
+import { setTimeout as delay } from "node:timers/promises";
+
 import { PLANNER_SETTINGS } from "../store/planner-settings.ts";
 import { Session } from "../store/session.ts";
 import { ActivityExecutor } from "./activity-executor.ts";
@@ -31,6 +33,8 @@ import { RunTable } from "./run-table.ts";
 /** Runs that a sweep asks about at once. */
 const SWEEP_RUNS_MAX = 5_000;
 const ATTEMPT_SWEEP_MS = 50;
+/** Between two tries to read what was claimed. */
+const READ_AGAIN_MS = 200;
 
 type Host = ConstructorParameters<typeof RunDriver>[0] &
   ConstructorParameters<typeof FlushLane>[0]["host"] &
@@ -70,7 +74,13 @@ export class Incarnation {
     const settling = session("settle");
     const laneSessions = Array.from({ length: options.lanes }, () => session("flush"));
     this.#sessions = [reader, settling, ...laneSessions];
-    const loader = new RunLoader({ session: reader, queries, workerId, namespace: options.schema });
+    const loader = new RunLoader({
+      session: reader,
+      queries,
+      workerId,
+      namespace: options.schema,
+      readAgain: (error) => this.#readAgain(error),
+    });
     this.#loader = loader;
     const executor = new ActivityExecutor({
       workerId,
@@ -266,6 +276,16 @@ export class Incarnation {
   /** Gives up parked runs that were used longest ago, when there are too many. */
   #evict(): void {
     for (const run of this.#runs.surplus(this.#context.options.maxCachedRuns)) this.#giveUp(run);
+  }
+
+  /** What is claimed is read for as long as the database may come back. */
+  async #readAgain(error: unknown): Promise<boolean> {
+    if (!this.#life.working) return false;
+    this.#context.options.log("warn", "reading the history of runs failed and is tried again", {
+      error: String(error),
+    });
+    await delay(READ_AGAIN_MS);
+    return this.#life.working;
   }
 
   #mark(run: OwnedRun): void {

@@ -25,7 +25,7 @@ export async function findProblem(
   const { context, life, loader, driver } = parts;
   let found: unknown = error;
   try {
-    const events = (await loader.events([run.id])).get(run.id) ?? [];
+    const events = await loader.events(run.id);
     const last = events.reduce((latest, { entityNo }) => Math.max(latest, entityNo ?? 0), 0);
     const span = { entityId: run.facts.entityId, first: 1, last };
     const changes = last === 0 ? [] : ((await loader.changes([span])).get(span.entityId) ?? []);

@@ -1,15 +1,20 @@
 /**
  * Reads what the database knows of runs: claims, histories, messages, activity rows, entity changes.
  *
- * Promises bounded batches and rows turned into the engine's own shapes; decides nothing.
+ * Promises batches that are bounded by rows and bytes, and rows turned into the engine's own shapes; decides nothing.
  */
+import type pg from "pg";
+
 import type { EventKind, HistoryEvent } from "../core/events.ts";
 import type { NumberedChange } from "../replay/entity-view.ts";
 import type { RunFacts } from "../replay/run-context.ts";
 import type { Session } from "../store/session.ts";
-import type { WorkerQueries } from "../store/worker-queries.ts";
+import { classifySqlError } from "../store/sql-errors.ts";
+import type { QueryText, WorkerQueries } from "../store/worker-queries.ts";
 import type { ActivityRow } from "./activity-row.ts";
 import type { WaitRow } from "./owned-run.ts";
+import { PAGE_BYTES, PAGE_ROWS, readPage, readPages } from "./page.ts";
+import type { PageRow } from "./page.ts";
 import { SUSPECT_AFTER } from "./worker-options.ts";
 
 /** A run that was claimed now. */
@@ -79,7 +84,7 @@ interface ClaimRow {
   options: string | null;
 }
 
-interface EventRow {
+interface EventRow extends PageRow {
   run_id: string;
   event_no: number;
   kind: number;
@@ -90,6 +95,35 @@ interface EventRow {
   entity_no: string | null;
 }
 
+interface InboxRow extends PageRow {
+  run_id: string;
+  message_id: string;
+  kind: number;
+  from_run_id: string | null;
+  position: number | null;
+  name: string | null;
+  payload: string | null;
+}
+
+interface ChangeRow extends PageRow {
+  entity_id: string;
+  entity_no: string;
+  payload: string;
+}
+
+/** A run, and the last event of it that was read. */
+interface Known {
+  readonly id: string;
+  readonly eventNo: number;
+}
+
+/** The changes of one entity from `first` to `last`. */
+export interface ChangeSpan {
+  readonly entityId: string;
+  readonly first: number;
+  readonly last: number;
+}
+
 /** Histories are read for at most this many runs at once. */
 const LOAD_RUNS_MAX = 100;
 
@@ -98,17 +132,21 @@ export class RunLoader {
   readonly #queries: WorkerQueries;
   readonly #workerId: string;
   readonly #namespace: string;
+  readonly #readAgain: (error: unknown) => Promise<boolean>;
 
   constructor(options: {
     readonly session: Session;
     readonly queries: WorkerQueries;
     readonly workerId: string;
     readonly namespace: string;
+    /** A read failed for a passing reason: true, after a pause, when it is to be tried again. */
+    readAgain(error: unknown): Promise<boolean>;
   }) {
     this.#session = options.session;
     this.#queries = options.queries;
     this.#workerId = options.workerId;
     this.#namespace = options.namespace;
+    this.#readAgain = (error) => options.readAgain(error);
   }
 
   async claim(options: {
@@ -146,18 +184,42 @@ export class RunLoader {
     }));
   }
 
-  /** Reads what runs had recorded, a bounded number at a time. */
+  /**
+   * Reads what runs had recorded, a bounded number at a time; each run comes when all of it is there. What is claimed is
+   * lost when this fails, and would be claimed and read again from the beginning: it goes on where it was.
+   */
   async *load(runs: readonly ClaimedRun[]): AsyncGenerator<ReadonlyMap<string, LoadedRun>> {
     for (let start = 0; start < runs.length; start += LOAD_RUNS_MAX) {
       const ids = runs.slice(start, start + LOAD_RUNS_MAX).map(({ facts }) => facts.runId);
-      const loaded = new Map<string, LoadedRun>(ids.map((id) => [id, { events: [], rows: [], waits: [] }]));
-      for (const [id, events] of await this.events(ids)) loaded.get(id)?.events.push(...events);
-      await this.#loadRows(ids, loaded);
-      yield loaded;
+      const rows = await this.#persistently(() => this.#rowsOf(ids));
+      for await (const histories of this.#histories(ids)) {
+        if (histories.size === 0) continue;
+        yield new Map([...histories].map(([id, events]) => [id, { ...rowsOf(rows, id), events }]));
+      }
     }
   }
 
-  async #loadRows(ids: readonly string[], loaded: ReadonlyMap<string, LoadedRun>): Promise<void> {
+  /** What stands of runs besides their histories. */
+  async #rowsOf(ids: readonly string[]): Promise<ReadonlyMap<string, Omit<LoadedRun, "events">>> {
+    const loaded = new Map(ids.map((id) => [id, NO_ROWS()]));
+    await this.#loadRows(ids, loaded);
+    return loaded;
+  }
+
+  async #persistently<Result>(read: () => Promise<Result>): Promise<Result> {
+    for (;;) {
+      try {
+        return await read();
+      } catch (error) {
+        if (classifySqlError(error) !== "transient" || !(await this.#readAgain(error))) throw error;
+      }
+    }
+  }
+
+  async #loadRows(
+    ids: readonly string[],
+    loaded: ReadonlyMap<string, Omit<LoadedRun, "events">>,
+  ): Promise<void> {
     const activities = await this.#session.query<{
       run_id: string;
       position: number;
@@ -178,47 +240,54 @@ export class RunLoader {
       loaded.get(row.run_id)?.waits.push({ position: row.position, signalId: row.signal_id });
   }
 
-  /** The histories of runs, in order. */
-  async events(runIds: readonly string[]): Promise<Map<string, HistoryEvent[]>> {
-    const { rows } = await this.#session.query<EventRow>({
-      ...this.#queries.loadEvents,
-      values: [runIds],
-      timeoutMs: 60_000,
-    });
-    const histories = new Map<string, HistoryEvent[]>();
-    for (const row of rows) {
-      let events = histories.get(row.run_id);
-      if (events === undefined) histories.set(row.run_id, (events = []));
-      events.push({
-        eventNo: row.event_no,
-        kind: row.kind as EventKind,
-        position: row.position,
-        atMs: row.at_ms,
-        name: row.name,
-        payload: row.payload,
-        entityNo: row.entity_no === null ? null : Number(row.entity_no),
-      });
+  /** The history of one run, in order. */
+  async events(runId: string): Promise<readonly HistoryEvent[]> {
+    for await (const whole of this.#histories([runId])) {
+      const events = whole.get(runId);
+      if (events !== undefined) return events;
     }
-    return histories;
+    return [];
   }
 
-  /** Messages newer than the newest that was read of each run. */
-  async inbox(
-    runs: readonly { readonly id: string; readonly lastMessageId: string }[],
-  ): Promise<InboxMessage[]> {
-    const { rows } = await this.#session.query<{
-      run_id: string;
-      message_id: string;
-      kind: number;
-      from_run_id: string | null;
-      position: number | null;
-      name: string | null;
-      payload: string | null;
-    }>({
-      ...this.#queries.loadInbox,
-      values: [runs.map(({ id }) => id), runs.map(({ lastMessageId }) => lastMessageId)],
+  /** The histories of runs, each when it is whole. */
+  async *#histories(ids: readonly string[]): AsyncGenerator<ReadonlyMap<string, HistoryEvent[]>> {
+    const histories = new Map(ids.map((id): [string, HistoryEvent[]] => [id, []]));
+    const pages = readPages<Known, EventRow>(
+      ids.map((id) => ({ id, eventNo: 0 })),
+      {
+        read: (known) =>
+          this.#persistently(() =>
+            this.#rows<EventRow>(this.#queries.loadEvents, [
+              known.map(({ id }) => id),
+              known.map(({ eventNo }) => eventNo),
+            ]),
+          ),
+        after: ({ id }, last) => ({ id, eventNo: last.event_no }),
+      },
+    );
+    for await (const { rows, whole } of pages) {
+      for (const row of rows) histories.get(row.run_id)?.push(eventOf(row));
+      yield new Map(whole.map(({ id }) => [id, histories.get(id) ?? []]));
+    }
+  }
+
+  /**
+   * Messages newer than the newest that was read of each run, as many as fit a page.
+   *
+   * @returns The messages, each run's in order, and the runs that may have more.
+   */
+  async inbox<Run extends { readonly id: string; readonly lastMessageId: string }>(
+    runs: readonly Run[],
+  ): Promise<{ readonly messages: readonly InboxMessage[]; readonly unread: readonly Run[] }> {
+    const { rows, rest } = await readPage<Run, InboxRow>(runs, {
+      read: (known) =>
+        this.#rows<InboxRow>(this.#queries.loadInbox, [
+          known.map(({ id }) => id),
+          known.map(({ lastMessageId }) => lastMessageId),
+        ]),
+      after: (run) => run,
     });
-    return rows.map((row) => ({
+    const messages = rows.map((row) => ({
       runId: row.run_id,
       messageId: row.message_id,
       kind: row.kind as EventKind,
@@ -227,28 +296,38 @@ export class RunLoader {
       name: row.name,
       payload: row.payload,
     }));
+    return { messages, unread: rest };
   }
 
   /** Changes of entities, each within its span of numbers. */
-  async changes(
-    spans: readonly { readonly entityId: string; readonly first: number; readonly last: number }[],
-  ): Promise<Map<string, NumberedChange[]>> {
-    const { rows } = await this.#session.query<{ entity_id: string; entity_no: string; payload: string }>({
-      ...this.#queries.loadChanges,
-      values: [
-        spans.map(({ entityId }) => entityId),
-        spans.map(({ first }) => first),
-        spans.map(({ last }) => last),
-      ],
-      timeoutMs: 60_000,
-    });
+  async changes(spans: readonly ChangeSpan[]): Promise<Map<string, NumberedChange[]>> {
     const changes = new Map<string, NumberedChange[]>();
-    for (const row of rows) {
-      let list = changes.get(row.entity_id);
-      if (list === undefined) changes.set(row.entity_id, (list = []));
-      list.push({ entityNo: Number(row.entity_no), payload: row.payload });
+    const pages = readPages<ChangeSpan, ChangeRow>(spans, {
+      read: (asked) =>
+        this.#rows<ChangeRow>(this.#queries.loadChanges, [
+          asked.map(({ entityId }) => entityId),
+          asked.map(({ first }) => first),
+          asked.map(({ last }) => last),
+        ]),
+      after: (span, row) => ({ ...span, first: Number(row.entity_no) + 1 }),
+    });
+    for await (const { rows } of pages) {
+      for (const row of rows) {
+        let list = changes.get(row.entity_id);
+        if (list === undefined) changes.set(row.entity_id, (list = []));
+        list.push({ entityNo: Number(row.entity_no), payload: row.payload });
+      }
     }
     return changes;
+  }
+
+  /** One page. */
+  async #rows<Row extends PageRow & pg.QueryResultRow>(
+    query: QueryText,
+    values: readonly unknown[],
+  ): Promise<readonly Row[]> {
+    const page = [PAGE_ROWS, PAGE_BYTES];
+    return (await this.#session.query<Row>({ ...query, values: [...values, ...page] })).rows;
   }
 
   /** Which of these runs have messages. */
@@ -339,4 +418,22 @@ export class RunLoader {
       workflowName: row.workflow_name,
     }));
   }
+}
+
+const NO_ROWS = (): Omit<LoadedRun, "events"> => ({ rows: [], waits: [] });
+
+function rowsOf(rows: ReadonlyMap<string, Omit<LoadedRun, "events">>, id: string): Omit<LoadedRun, "events"> {
+  return rows.get(id) ?? NO_ROWS();
+}
+
+function eventOf(row: EventRow): HistoryEvent {
+  return {
+    eventNo: row.event_no,
+    kind: row.kind as EventKind,
+    position: row.position,
+    atMs: row.at_ms,
+    name: row.name,
+    payload: row.payload,
+    entityNo: row.entity_no === null ? null : Number(row.entity_no),
+  };
 }
