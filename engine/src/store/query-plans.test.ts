@@ -5,6 +5,8 @@
  */
 import { beforeAll, afterAll, describe, expect, test } from "vitest";
 import { testSource, uniqueName } from "../testing/test-database.ts";
+import { candidatesStatement } from "../client/entity-finder.ts";
+import { parseConditions } from "../core/entity-condition.ts";
 import {
   boolArray,
   int2Array,
@@ -93,6 +95,19 @@ function starts(count: number, workflowIdOf = (id: string): string => `w-${id}`)
   };
 }
 
+/** Starts of runs that have an entity type and search data. */
+function seeded(count: number): Statement {
+  const { values = [] } = starts(count);
+  const ids = Array.from({ length: count }, () => newId());
+  const seeds = ids.map((run) => ({ run, type: "order", search: { a: "1" } }));
+  return {
+    ...asked.startSeededRuns,
+    values: values
+      .map((value, index) => (index === 2 ? uuidArray(ids) : value))
+      .concat(JSON.stringify(seeds)),
+  };
+}
+
 /** A flush of runs that are not this worker's: it looks for them all the same. */
 function flush(runIds: readonly string[], changed: readonly string[], extra: string | null): Statement {
   const all = <Value>(value: Value): Value[] => runIds.map(() => value);
@@ -144,6 +159,16 @@ function statements(runIds: readonly string[]): Record<string, () => Statement> 
   return {
     start_runs: () => starts(3),
     "start_runs of an id that is taken": () => starts(1, () => "taken"),
+    "start_runs with search data": () => seeded(3),
+    "the memory of runs": () => ({ ...asked.memories, values: [runIds] }),
+    "an entity by its workflow id": () => ({ ...asked.entityOfId, values: ["order", "l-10"] }),
+    "a search for entities": () =>
+      candidatesStatement(schema, {
+        entityType: "order",
+        conditions: parseConditions({ status: "open", total: { $gt: 3 } }),
+        before: "ffffffff-ffff-ffff-ffff-ffffffffffff",
+        limit: 100,
+      }),
     claim_runs: () => ({ ...queries.claimRuns, values: [worker, "queue", ["flow"], 50, false, 2] }),
     ready_work: () => ({ ...queries.readyWork, values: [["queue"], ["flow"], ["queue"], ["a"], 2] }),
     "flush_runs of steps": () => flush(runIds, [], null),

@@ -34,55 +34,55 @@ export class Entity {
   }
 
   /** Replaces the document. @returns The whole document. */
-  set<Document>(value: Document): Promise<Document> {
-    return this.#change({ op: "set", value: toJson(value, "set") });
+  async set<Document>(value: Document): Promise<Document> {
+    return await this.#change({ op: "set", value: toJson(value, "set") });
   }
 
   /** Merges an object into the document, deep at every level; arrays and scalars are replaced. @returns The whole document. */
-  merge<Document>(value: object): Promise<Document> {
-    return this.#change({ op: "merge", value: toJson(value, "merge") });
+  async merge<Document>(value: object): Promise<Document> {
+    return await this.#change({ op: "merge", value: toJson(value, "merge") });
   }
 
   /** Reads a path, or the whole document (`{}` before the first change). @returns The value; undefined where nothing is. */
-  get<Value>(path?: string): Promise<Value> {
+  async get<Value>(path?: string): Promise<Value> {
     const payload = JSON.stringify(path ?? null);
     if (path !== undefined) checkChange({ op: "toggle", path });
-    return this.#issue<Value>("get", payload, false);
+    return await this.#issue<Value>("get", payload, false);
   }
 
   /** Adds to the end of an array. @returns The array. */
-  append<Value>(path: string, value: unknown): Promise<Value[]> {
-    return this.#change({ op: "append", path, value: toJson(value, "append") });
+  async append<Value>(path: string, value: unknown): Promise<Value[]> {
+    return await this.#change({ op: "append", path, value: toJson(value, "append") });
   }
 
   /** Adds to the front of an array. @returns The array. */
-  prepend<Value>(path: string, value: unknown): Promise<Value[]> {
-    return this.#change({ op: "prepend", path, value: toJson(value, "prepend") });
+  async prepend<Value>(path: string, value: unknown): Promise<Value[]> {
+    return await this.#change({ op: "prepend", path, value: toJson(value, "prepend") });
   }
 
   /** Removes an array's element by its index. @returns The array. */
-  remove<Value>(path: string, index: number): Promise<Value[]> {
-    return this.#change({ op: "remove", path, index });
+  async remove<Value>(path: string, index: number): Promise<Value[]> {
+    return await this.#change({ op: "remove", path, index });
   }
 
   /** Adds to a number; a missing one counts as 0. @returns The sum. */
-  increment(path: string, by: number = 1): Promise<number> {
-    return this.#change({ op: "increment", path, by });
+  async increment(path: string, by: number = 1): Promise<number> {
+    return await this.#change({ op: "increment", path, by });
   }
 
   /** Turns a boolean around; a missing one counts as false. @returns The new value. */
-  toggle(path: string): Promise<boolean> {
-    return this.#change({ op: "toggle", path });
+  async toggle(path: string): Promise<boolean> {
+    return await this.#change({ op: "toggle", path });
   }
 
   /** Sets a value where none is. @returns The value that is there then. */
-  setIfNotExists<Value>(path: string, value: Value): Promise<Value> {
-    return this.#change({ op: "setIfNotExists", path, value: toJson(value, "setIfNotExists") });
+  async setIfNotExists<Value>(path: string, value: Value): Promise<Value> {
+    return await this.#change({ op: "setIfNotExists", path, value: toJson(value, "setIfNotExists") });
   }
 
   /** Deletes a path. @returns The whole document. */
-  delete<Document>(path: string): Promise<Document> {
-    return this.#change({ op: "delete", path });
+  async delete<Document>(path: string): Promise<Document> {
+    return await this.#change({ op: "delete", path });
   }
 
   /**
