@@ -47,6 +47,8 @@ interface CandidateRow {
 
 /** Candidates that are read at once. */
 const PAGE_ROWS = 100;
+/** Documents that are folded at once: each comes with its log behind the snapshot. */
+const FOLD_ROWS = 20;
 const BEFORE_ALL = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 
 /** The matches, newest first, `offset` of them left out. */
@@ -132,16 +134,31 @@ async function foldedMatches(
   entityIds: readonly string[],
   conditions: readonly Condition[],
 ): Promise<ReadonlyMap<string, Json>> {
-  const memories = [...(await reader.memories(entityIds))];
+  const matches = new Map<string, Json>();
+  for (let start = 0; start < entityIds.length; start += FOLD_ROWS) {
+    const memories = [...(await reader.memories(entityIds.slice(start, start + FOLD_ROWS)))];
+    const documents = memories.map(([, { document }]) => JSON.stringify(document));
+    for (const place of await placesOfMatches(reader, documents, conditions)) {
+      const [id, memory] = memories[place] ?? [];
+      if (id !== undefined && memory !== undefined) matches.set(id, memory.document);
+    }
+  }
+  return matches;
+}
+
+/** Which of the documents, given as JSON text, match. */
+async function placesOfMatches(
+  reader: EntityReader,
+  documents: readonly string[],
+  conditions: readonly Condition[],
+): Promise<readonly number[]> {
+  if (conditions.length === 0) return [...documents.keys()];
   const predicate = predicateOf(conditions, { document: "m.document", firstParameter: 2 });
-  const matches = await reader.rows<{ place: number }>({
+  const rows = await reader.rows<{ place: number }>({
     text: `
-    select m.place::integer as place from unnest($1::jsonb[]) with ordinality as m (document, place)
+    select m.place::integer - 1 as place from unnest($1::jsonb[]) with ordinality as m (document, place)
     where ${predicate.text}`,
-    values: [jsonbArray(memories.map(([, { document }]) => JSON.stringify(document))), ...predicate.values],
+    values: [jsonbArray(documents), ...predicate.values],
   });
-  const places = new Set(matches.map(({ place }) => place));
-  return new Map(
-    memories.flatMap(([id, { document }], index) => (places.has(index + 1) ? [[id, document] as const] : [])),
-  );
+  return rows.map(({ place }) => place);
 }
