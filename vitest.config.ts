@@ -6,8 +6,11 @@ import { defineConfig } from "vitest/config";
 /** Every package exports its sources under this condition; children of a test inherit it through NODE_OPTIONS. */
 const SOURCE_CONDITION = "source";
 
-/** Tests are resolved in Vite's `ssr` environment, the global setup in vitest's own. */
-const FROM_SOURCES = { resolve: { conditions: [SOURCE_CONDITION, "node", "module"] } };
+/**
+ * Tests are resolved in Vite's `ssr` environment, the global setup in vitest's own; both as Node does, which does not know
+ * the condition "module" that bundlers have.
+ */
+const FROM_SOURCES = { resolve: { conditions: [SOURCE_CONDITION, "node"] } };
 
 // oxlint-disable-next-line import/no-default-export -- vitest reads its configuration from the default export
 export default defineConfig({

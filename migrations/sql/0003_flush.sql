@@ -13,7 +13,8 @@
 --   waits_done {run, position, name}; entities {run, no, at, position, kind, name, payload, entity};
 --   snapshots {run, entity, no, document, search}; seeds {by, run, type, search} (of children that start);
 --   cancels {by, status, failure} (the hooks of `by` that still run);
---   releases {run, ready, problem};
+--   releases {run, ready, problem}; interrupts {by, no, at, position, workflow_id, failure, descend, retention_seconds};
+--   hooks {...as children, into: the workflow id of the run they run in}; reached (the workflow ids of both, as texts);
 --   ended {run} (rows of attempts or waits may stand that end with it).
 --
 -- A payload that is JSON null is given as payload_null: true; one that is left out is undefined.
@@ -62,6 +63,11 @@ begin
         cross join lateral (
           select k.run_id from runs k where k.parent_run_id = (m ->> 'by')::uuid and k.hook and k.status = 'running'
         ) h
+      )
+      || array(
+        select w.run_id
+        from json_array_elements_text(p_extra -> 'reached') as m (workflow_id)
+        cross join lateral (select k.run_id from workflow_ids k where k.workflow_id = m.workflow_id limit 1) w
       )
     )
     order by r.run_id
@@ -185,11 +191,12 @@ declare
   v_numbers json;
   v_inbox json;
   v_watch json;
+  v_noted json[] := '{}';
 begin
   select * into v_parts
   from json_to_record(p_extra) as parts (
     consumed json, activities json, activities_done json, waits_done json, children json, messages json, cancels json,
-    entities json, snapshots json, signals json, waits json, releases json, seeds json
+    entities json, snapshots json, signals json, waits json, releases json, seeds json, hooks json, interrupts json
   );
 
   if v_parts.consumed is not null then
@@ -271,20 +278,85 @@ begin
     from deliver_messages(v_parts.messages, p_live) sent;
   end if;
 
-  if v_parts.cancels is not null then
-    -- Only its own flushes start hooks of a run: those that run now are all.
-    with ended as (
-      select e.*
-      from end_runs((
-        select coalesce(json_agg(json_build_object('run', h.run_id, 'status', c.status, 'failure', c.failure)), '[]')
-        from json_to_recordset(v_parts.cancels) as c (by uuid, status text, failure json)
-        cross join lateral (
-          select k.run_id from runs k where k.parent_run_id = c.by and k.hook and k.status = 'running'
-        ) h
-        where p_live is null or c.by = any (p_live)
-      )) e
+  if v_parts.hooks is not null then
+    with put as (
+      select h.* from hook_into(v_parts.hooks, p_live) h
+    ), noted as (
+      insert into events (run_id, event_no, kind, position, at, name, payload)
+      select c.by, c.no, case when put.stands then 14 else 15 end, c.position, c.at, c.workflow_name,
+        json_build_object(
+          'runId', c.run, 'workflowId', c.workflow_id,
+          'into', json_build_object('workflowId', c."into", 'runId', put.to_run, 'status', put.status)
+        )
+      from json_to_recordset(v_parts.hooks) as c (
+        by uuid, no integer, at timestamptz, "position" integer, run uuid, workflow_id text, workflow_name text, "into" text
+      )
+      join put on put.run_id = c.run
+      returning events.run_id, events.event_no, events.kind, events.payload
     )
-    select v_wake || coalesce(array_agg(json_build_object('run', ended.run_id, 'owner', ended.owner)), '{}'),
+    select v_noted || array(
+        select json_build_object('run', noted.run_id, 'no', noted.event_no, 'kind', noted.kind, 'payload', noted.payload)
+        from noted
+      ),
+      v_wake || array(
+        select json_build_object('run', put.to_run, 'owner', put.owner, 'queue', put.task_queue) from put where put.stands
+      )
+    into v_noted, v_wake;
+  end if;
+
+  if v_parts.interrupts is not null then
+    -- Says which of them find their run open, before these end below.
+    with noted as (
+      insert into events (run_id, event_no, kind, position, at, name, payload)
+      select c.by, c.no, case when r.status = 'running' then 33 else 34 end, c.position, c.at, c.workflow_id,
+        json_build_object('workflowId', c.workflow_id, 'runId', r.run_id, 'status', r.status)
+      from json_to_recordset(v_parts.interrupts) as c (
+        by uuid, no integer, at timestamptz, "position" integer, workflow_id text
+      )
+      left join lateral (
+        select k.run_id, k.status from workflow_ids w join runs k on k.run_id = w.run_id
+        where w.workflow_id = c.workflow_id
+        limit 1
+      ) r on true
+      where p_live is null or c.by = any (p_live)
+      returning events.run_id, events.event_no, events.kind, events.payload
+    )
+    select v_noted || array_agg(
+      json_build_object('run', noted.run_id, 'no', noted.event_no, 'kind', noted.kind, 'payload', noted.payload)
+    )
+    into v_noted
+    from noted;
+  end if;
+
+  if v_parts.cancels is not null or v_parts.interrupts is not null then
+    with wanted as (
+      -- Its own flushes start the hooks of a run, and who hooks into it has locked it: those that run now are all.
+      select json_build_object('run', h.run_id, 'status', c.status, 'failure', c.failure) as member
+      from json_to_recordset(v_parts.cancels) as c (by uuid, status text, failure json)
+      cross join lateral (
+        select k.run_id from runs k where k.parent_run_id = c.by and k.hook and k.status = 'running'
+      ) h
+      where p_live is null or c.by = any (p_live)
+      union all
+      select json_build_object(
+        'run', w.run_id, 'status', 'canceled', 'failure', c.failure, 'descend', c.descend,
+        'retention_seconds', c.retention_seconds
+      )
+      from json_to_recordset(v_parts.interrupts) as c (
+        by uuid, workflow_id text, failure json, descend boolean, retention_seconds integer
+      )
+      cross join lateral (select k.run_id from workflow_ids k where k.workflow_id = c.workflow_id limit 1) w
+      where p_live is null or c.by = any (p_live)
+    ), ended as (
+      select e.* from end_runs((select coalesce(json_agg(wanted.member), '[]') from wanted)) e
+    )
+    select v_wake
+        || coalesce(array_agg(json_build_object('run', ended.run_id, 'owner', ended.owner)), '{}')
+        || coalesce(
+          array_agg(json_build_object('run', ended.parent_run_id, 'owner', ended.parent_owner, 'queue', ended.parent_queue))
+            filter (where ended.parent_run_id is not null),
+          '{}'
+        ),
       (select json_object_agg(told.channel, told.runs)
         from (select channel, array_agg(e.run_id) as runs from ended e, unnest(e.watchers) channel group by channel) told)
     into v_wake, v_watch
@@ -374,11 +446,12 @@ begin
   end if;
 
   if cardinality(v_wake) = 0 and v_refused is null and v_started is null and v_numbers is null and v_inbox is null
-    and v_watch is null then
+    and v_watch is null and cardinality(v_noted) = 0 then
     return null;
   end if;
   return json_build_object(
-    'wake', v_wake, 'refused', v_refused, 'started', v_started, 'numbers', v_numbers, 'inbox', v_inbox, 'watch', v_watch
+    'wake', v_wake, 'refused', v_refused, 'started', v_started, 'numbers', v_numbers, 'inbox', v_inbox, 'watch', v_watch,
+    'noted', v_noted
   );
 end;
 $$;

@@ -1,7 +1,7 @@
 /**
  * The client: starts runs and reaches them.
  */
-import { newId, parseDurationMs, encodePayload, resolveConnection } from "@memflow/engine";
+import { OptionError, encodePayload, newId, parseDurationMs, resolveConnection } from "@memflow/engine";
 import type { ConnectionSource, RunDescription, SignalReceipt, StoreClient } from "@memflow/engine";
 import type { ConnectionConfig } from "./connection.ts";
 import { guid } from "./guid.ts";
@@ -166,6 +166,37 @@ export class WorkflowClient {
     const client = await this.#client(namespace);
     const keepMs = options.keepFor === undefined ? undefined : parseDurationMs(options.keepFor, "keepFor");
     return await client.signal({ signalId: id, payload, ...(keepMs === undefined ? {} : { keepMs }) });
+  }
+
+  /**
+   * Calls a listener with what runs emit on a topic (`MemFlow.workflow.emit`), from when this settles until the returned
+   * function is called or the process shuts down.
+   *
+   * Delivery is at most once: by NOTIFY, which nobody keeps. What is emitted while the connection is away is not heard,
+   * and `onGap` is called when it stands again; a listener that must see all reads the run's history then. The data may be
+   * as large as any payload.
+   *
+   * @param topic - The topic, exactly as it is emitted.
+   * @param listener - Gets the topic and the data; what it throws is not caught.
+   * @param options - `namespace`, and `onGap`.
+   * @returns Ends the subscription.
+   * @throws {ConnectionError} `LISTEN_UNAVAILABLE`, when the connection polls or has a pooler and no `direct` way.
+   *
+   * @example
+   * const unsubscribe = await client.workflow.subscribe('order.paid', (topic, data) => console.log(topic, data));
+   * await unsubscribe();
+   */
+  async subscribe(
+    topic: string,
+    listener: (topic: string, data: unknown) => void,
+    options: { readonly namespace?: string | undefined; readonly onGap?: (() => void) | undefined } = {},
+  ): Promise<() => Promise<void>> {
+    const subscription = { topic: checkName("topic", topic), listener, onGap: options.onGap };
+    if (typeof listener !== "function") {
+      throw new OptionError({ field: "listener", value: listener, remedy: "give a function (topic, data)" });
+    }
+    const client = await this.#client(options.namespace);
+    return await client.subscribe(subscription);
   }
 
   /** Runs, newest first. */

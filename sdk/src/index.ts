@@ -44,10 +44,12 @@ export { Entity, Search, WorkflowService as workflow } from "./workflow/index.ts
 export { proxyActivities } from "./workflow/proxy-activities.ts";
 export type {
   ActivityConfig,
+  EffectConfig,
   ExecHookOptions,
   HookBatchMember,
   HookOptions,
   ProxyType,
+  TraceAttributes,
   WorkflowInfo,
 } from "./workflow/index.ts";
 export {

@@ -150,7 +150,8 @@ export function checkName(field: string, value: unknown): string {
   return value;
 }
 
-function checkExpire(value: unknown): number | null {
+/** Seconds that an ended run is kept; null when nothing is said. */
+export function checkExpire(value: unknown): number | null {
   if (value === undefined) return null;
   if (typeof value !== "number" || !Number.isFinite(value) || value < 0 || value > RETENTION_MAX_SECONDS) {
     throw new OptionError({

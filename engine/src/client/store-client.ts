@@ -6,7 +6,13 @@
  */
 import { setTimeout as delay } from "node:timers/promises";
 
-import { DuplicateJobError, MemFlowError, RunClosedError, WorkflowNotFoundError } from "../core/errors.ts";
+import {
+  ConnectionError,
+  DuplicateJobError,
+  MemFlowError,
+  RunClosedError,
+  WorkflowNotFoundError,
+} from "../core/errors.ts";
 import { EVENT_WORD, STRAY_SIGNAL_MS } from "../core/events.ts";
 import type { EventKind } from "../core/events.ts";
 import type { FailureJson } from "../core/failure.ts";
@@ -38,6 +44,8 @@ import { createEntityIndex } from "./entity-index.ts";
 import { GroupCommit } from "./group-commit.ts";
 import { ResultWaiter } from "./result-waiter.ts";
 import type { RunOutcome } from "./result-waiter.ts";
+import { Topics } from "./topics.ts";
+import type { TopicSubscription } from "./topics.ts";
 
 /** A run to start. */
 export interface StartRequest {
@@ -191,6 +199,7 @@ export class StoreClient {
   readonly #signals: GroupCommit<SignalRequest, Receipt>;
   readonly #stops: GroupCommit<StopRequest, readonly StopReceipt[]>;
   readonly #results: ResultWaiter;
+  readonly #topics: Topics;
   readonly #channel: string;
   #number = 0;
   #open = true;
@@ -223,14 +232,28 @@ export class StoreClient {
       channel: this.#channel,
       toError: (error) => toStoreError(error, source),
     });
+    this.#topics = new Topics({
+      channelOf: (topic) => channelName(schema, "topic", topic),
+      listen: async (channel) => await this.#listener?.listen(channel),
+      unlisten: async (channel) => await this.#listener?.unlisten(channel),
+      read: async (topic, values) =>
+        (await this.#read<{ data: string | null }>("emittedData", [...values, topic])).map(({ data }) => ({
+          data: decodePayload(data),
+        })),
+    });
     const listening = listenSource(source);
     this.#listener =
       listening === undefined
         ? undefined
         : new Listener({
             source: listening,
-            onNotification: (_channel, payload) => this.#results.ended(payload.split(",")),
-            onReconnect: () => this.#results.poll(),
+            onNotification: (channel, payload) => {
+              if (!this.#topics.notified(channel, payload)) this.#results.ended(payload.split(","));
+            },
+            onReconnect: () => {
+              this.#results.poll();
+              this.#topics.gap();
+            },
           });
     const common = {
       session: this.#writer,
@@ -294,6 +317,16 @@ export class StoreClient {
       this.#notifyTarget(row.parent_run_id, row.parent_owner, row.parent_queue);
     }
     return ended.some(({ run_id: runId }) => runId === request.runId);
+  }
+
+  /**
+   * Calls a listener with what runs emit on a topic, from when it settles until the returned function is called.
+   *
+   * @throws {ConnectionError} `LISTEN_UNAVAILABLE` when the connection has no LISTEN.
+   */
+  async subscribe(subscription: TopicSubscription): Promise<() => Promise<void>> {
+    if (this.#listener === undefined) throw noListen(this.#source);
+    return await outside(() => this.#topics.add(subscription));
   }
 
   /** Makes a parked run ready again and forgives its takeovers; false when it is not parked. */
@@ -634,6 +667,14 @@ function encodeSeed({ runId, entityType = null, search = null }: StartRequest): 
 function encodeSignal({ signalId, payload, toRunId, keepMs }: SignalRequest): string {
   const head = JSON.stringify({ name: signalId, to: toRunId, ttl_ms: keepMs ?? STRAY_SIGNAL_MS });
   return withPayload(head, "payload", payload);
+}
+
+function noListen(source: ConnectionSource): ConnectionError {
+  return new ConnectionError("LISTEN_UNAVAILABLE", {
+    message:
+      `a subscription needs LISTEN, which the connection to ${source.describe()} does not have; ` +
+      "give a direct connection beside the pooler, and no polling",
+  });
 }
 
 function describeRun(row: RunRow): RunDescription {

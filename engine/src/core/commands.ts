@@ -70,6 +70,8 @@ export interface StartCommand {
   readonly entityType: string | null;
   /** JSON text of a child's first search data; null for none, and for hooks. */
   readonly search: string | null;
+  /** Of a hook: the workflow id of another run, in whose memory it runs; null for this one's. */
+  readonly into: string | null;
 }
 
 /** Reads or changes the run's memory (entity and search data); answered by entityRead or entityChanged. */
@@ -83,6 +85,50 @@ export interface EntityCommand {
   readonly payload: string;
 }
 
+/** Publishes data by topic once it is recorded; answered by emitted. */
+export interface EmitCommand {
+  readonly kind: "emit";
+  readonly position: number;
+  readonly topics: readonly string[];
+  /** JSON text: the data by topic. */
+  readonly payload: string;
+  /** False: also each time that the call is replayed. */
+  readonly once: boolean;
+}
+
+/** Exports a span once it is recorded; answered by traced. */
+export interface TraceCommand {
+  readonly kind: "trace";
+  readonly position: number;
+  /** JSON text: the span's attributes. */
+  readonly payload: string;
+  /** W3C ids of the trace and of the span above. */
+  readonly traceId: string;
+  readonly spanId: string;
+  /** False: also each time that the call is replayed. */
+  readonly once: boolean;
+}
+
+/** Notes that a side effect may happen now; answered by sideEffectMarked. */
+export interface MarkCommand {
+  readonly kind: "mark";
+  readonly position: number;
+  readonly name: string;
+}
+
+/** Ends another run from outside; answered by interruptSent or interruptRefused. */
+export interface InterruptCommand {
+  readonly kind: "interrupt";
+  readonly position: number;
+  readonly workflowId: string;
+  /** JSON text of what waits for that run gets. */
+  readonly failure: string;
+  /** Its children too. */
+  readonly descend: boolean;
+  /** How long the ended run is kept; null for as long as it said. */
+  readonly retentionSeconds: number | null;
+}
+
 export type Command =
   | ActivityCommand
   | TimerCommand
@@ -90,4 +136,8 @@ export type Command =
   | WaitCommand
   | SignalCommand
   | StartCommand
-  | EntityCommand;
+  | EntityCommand
+  | EmitCommand
+  | TraceCommand
+  | MarkCommand
+  | InterruptCommand;

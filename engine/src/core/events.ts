@@ -24,6 +24,12 @@ export const EVENT_KIND = {
   hookFailed: 17,
   entityChanged: 20,
   entityRead: 21,
+  emitted: 30,
+  traced: 31,
+  sideEffectMarked: 32,
+  interruptSent: 33,
+  interruptRefused: 34,
+  hookAttached: 35,
 } as const;
 
 /** One of the numbers of `EVENT_KIND`. */
@@ -48,6 +54,12 @@ export const EVENT_WORD: Readonly<Record<EventKind, string>> = {
   17: "hook_failed",
   20: "entity_changed",
   21: "entity_read",
+  30: "emitted",
+  31: "traced",
+  32: "side_effect_marked",
+  33: "interrupt_sent",
+  34: "interrupt_refused",
+  35: "hook_attached",
 };
 
 /** How long a signal without an address is kept when nobody waits for it, unless its sender says. */

@@ -8,8 +8,13 @@
  */
 import { EVENT_KIND } from "../core/events.ts";
 import type { EventKind, HistoryEvent } from "../core/events.ts";
-import { DeterminismViolation, DuplicateJobError, HistoryMismatchError } from "../core/errors.ts";
-import { toErrorObject } from "../core/error-object.ts";
+import {
+  DeterminismViolation,
+  DuplicateJobError,
+  HistoryMismatchError,
+  RunClosedError,
+  WorkflowNotFoundError,
+} from "../core/errors.ts";
 import { decodeFailure, encodeFailure } from "../core/failure.ts";
 import type { FailureJson } from "../core/failure.ts";
 import { decodePayload, encodePayload } from "../core/payload.ts";
@@ -48,6 +53,11 @@ const ANSWERS: Readonly<Partial<Record<EventKind, Command["kind"]>>> = {
   [EVENT_KIND.hookFailed]: "hook",
   [EVENT_KIND.entityChanged]: "entity",
   [EVENT_KIND.entityRead]: "entity",
+  [EVENT_KIND.emitted]: "emit",
+  [EVENT_KIND.traced]: "trace",
+  [EVENT_KIND.sideEffectMarked]: "mark",
+  [EVENT_KIND.interruptSent]: "interrupt",
+  [EVENT_KIND.interruptRefused]: "interrupt",
 };
 
 export class RunMachine {
@@ -300,6 +310,16 @@ export class RunMachine {
       case EVENT_KIND.entityRead:
         this.#settleEntity(event, call, position);
         return;
+      case EVENT_KIND.sideEffectMarked:
+        // Allowed once: a replay is told that it has happened, or was about to.
+        context.close(position)?.resolve(!this.replaying);
+        return;
+      case EVENT_KIND.interruptSent:
+        context.close(position)?.resolve(event.name);
+        return;
+      case EVENT_KIND.interruptRefused:
+        this.#refuseInterrupt(position, event);
+        return;
       default:
         context.close(position)?.resolve(undefined);
     }
@@ -333,6 +353,13 @@ export class RunMachine {
       });
     this.#context.markFinal(error);
     call.reject(error);
+  }
+
+  #refuseInterrupt(position: number, event: HistoryEvent): void {
+    const call = this.#context.close(position);
+    if (call === undefined) return;
+    if (call.failureIsResult === true) call.resolve(undefined);
+    else call.reject(notOpen(decodePayload(event.payload) as NotOpen));
   }
 
   #settleEntity(event: HistoryEvent, call: PendingCall, position: number): void {
@@ -393,8 +420,22 @@ function startedRunId({ payload }: HistoryEvent): string {
   return (decodePayload(payload) as { runId: string }).runId;
 }
 
-function startRefused(event: HistoryEvent): DuplicateJobError {
-  const { workflowId } = decodePayload(event.payload) as { workflowId: string };
+/** A run that a command names and that is not open: null where none has the id. */
+interface NotOpen {
+  readonly workflowId: string;
+  readonly runId: string | null;
+  readonly status: string | null;
+}
+
+function notOpen({ workflowId, runId, status }: NotOpen): Error {
+  return runId === null || status === null
+    ? new WorkflowNotFoundError({ workflowId })
+    : new RunClosedError({ workflowId, runId, status });
+}
+
+function startRefused(event: HistoryEvent): Error {
+  const { workflowId, into } = decodePayload(event.payload) as { workflowId: string; into?: NotOpen };
+  if (into !== undefined) return notOpen(into);
   return new DuplicateJobError(workflowId, event.name ?? "");
 }
 

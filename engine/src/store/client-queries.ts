@@ -63,6 +63,14 @@ const TEXTS = {
       select * from :schema.events h where h.run_id = seen.run_id and h.event_no > seen.event_no order by h.event_no limit 5000
     ) e
     order by e.at, e.run_id, e.event_no`,
+  emittedData: `
+    select (e.payload -> $3)::text as data
+    from unnest($1::uuid[], $2::integer[]) with ordinality as asked (run_id, event_no, place)
+    cross join lateral (
+      select h.payload from :schema.events h where h.run_id = asked.run_id and h.event_no = asked.event_no and h.kind = 30
+      limit 1
+    ) e
+    order by asked.place`,
   memories: `
     select e.entity_id, e.snapshot::text as document, e.search::text as search,
       array(

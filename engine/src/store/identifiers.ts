@@ -12,7 +12,7 @@ import { SchemaError, describeValue } from "../core/errors.ts";
 export const IDENTIFIER_BYTES_MAX = 63;
 
 /** Who listens on a channel. */
-export type ChannelKind = "queue" | "worker" | "client";
+export type ChannelKind = "queue" | "worker" | "client" | "topic";
 
 const CHANNEL_PREFIX = "memflow";
 /** 160 bits of SHA-256: no two names meet by chance, and the channel stays far below 63 bytes. */
@@ -48,11 +48,11 @@ export function assertSchemaName(name: unknown): asserts name is string {
 }
 
 /**
- * The NOTIFY channel of one queue, worker or client of one store.
+ * The NOTIFY channel of one queue, worker, client or topic of one store.
  *
  * @param schema - The store's schema: channels are shared by the whole database, so it is part of the name.
  * @param kind - Who listens.
- * @param name - The queue's name, or the worker's or client's id.
+ * @param name - The queue's or topic's name, or the worker's or client's id.
  * @returns At most 63 bytes: readable up to the kind, hashed after it.
  */
 export function channelName(schema: string, kind: ChannelKind, name: string): string {

@@ -154,6 +154,31 @@ function statements(runIds: readonly string[]): Record<string, () => Statement> 
       { run, no: 2_000, at: new Date(0), position: 1, kind: 20, name: "set", entity: run, payload: {} },
     ],
     cancels: [{ by: run, status: "canceled", failure: {} }],
+    reached: [`w-${run}`, `l-1`],
+    interrupts: [
+      {
+        by: run,
+        no: 2_001,
+        at: new Date(0),
+        position: 2,
+        workflow_id: `w-${run}`,
+        failure: {},
+        descend: true,
+      },
+    ],
+    hooks: [
+      {
+        by: run,
+        no: 2_002,
+        at: new Date(0),
+        position: 3,
+        run: newId(),
+        workflow_id: "hook",
+        workflow_name: "flow",
+        task_queue: "queue",
+        into: "l-1",
+      },
+    ],
     releases: [{ run, ready: true }],
   });
   return {
@@ -185,6 +210,10 @@ function statements(runIds: readonly string[]): Record<string, () => Statement> 
       ],
     }),
     "the outcomes that a client waits for": () => ({ ...asked.outcomes, values: [runIds] }),
+    "what was emitted": () => ({
+      ...asked.emittedData,
+      values: [uuidArray(runIds), int4Array(runIds.map(() => 1)), "topic"],
+    }),
     "the inbox": () => ({ ...queries.loadInbox, values: [runIds, runIds.map(() => "0"), 1_000, 1_000_000] }),
     "the histories": () => ({
       ...queries.loadEvents,

@@ -240,12 +240,13 @@ export function flushValues(contributions: readonly RunContribution[]): unknown[
   ];
 }
 
-/** Entity operations get their number, children and hooks their fate, where they are written. */
+/** Entity operations get their number, children, hooks and interrupts their fate, where they are written. */
 function insertedElsewhere(pending: PendingEvent | undefined): boolean {
   return (
     pending?.command?.kind === "entity" ||
     pending?.command?.kind === "child" ||
-    pending?.command?.kind === "hook"
+    pending?.command?.kind === "hook" ||
+    pending?.command?.kind === "interrupt"
   );
 }
 
@@ -366,9 +367,33 @@ function addCommand(
         );
       }
       return;
-    default:
+    case "emit":
+    case "trace":
+    case "mark":
+      // The event says it all.
+      return;
+    case "interrupt":
+      add("reached", JSON.stringify(command.workflowId));
       add(
-        "children",
+        "interrupts",
+        object(
+          {
+            by: run.id,
+            no: event.eventNo,
+            at,
+            position: command.position,
+            workflow_id: command.workflowId,
+            descend: command.descend,
+            retention_seconds: command.retentionSeconds,
+          },
+          { failure: command.failure },
+        ),
+      );
+      return;
+    default:
+      if (command.into !== null) add("reached", JSON.stringify(command.into));
+      add(
+        command.into === null ? "children" : "hooks",
         object(
           {
             by: run.id,
@@ -379,6 +404,7 @@ function addCommand(
             workflow_id: command.workflowId,
             workflow_name: command.workflowName,
             task_queue: command.taskQueue,
+            into: command.into,
             parent: run.id,
             parent_position: command.awaited ? command.position : null,
             hook: command.kind === "hook",

@@ -28,6 +28,15 @@ export interface FlushReply {
     readonly wake?: readonly Wake[];
     readonly refused?: readonly string[] | null;
     readonly started?: readonly { readonly run: string; readonly no: number; readonly kind: number }[] | null;
+    /** What became of commands about other runs. */
+    readonly noted?:
+      | readonly {
+          readonly run: string;
+          readonly no: number;
+          readonly kind: number;
+          readonly payload: unknown;
+        }[]
+      | null;
     readonly numbers?:
       | readonly { readonly run: string; readonly no: number; readonly entity_no: number }[]
       | null;

@@ -10,6 +10,7 @@ import { encodeFailure } from "../core/failure.ts";
 import { crashPoint } from "../crash-points.ts";
 import type { Announcer } from "./announcer.ts";
 import { contributionFailure } from "./contribution-failure.ts";
+import type { Effects } from "./effects.ts";
 import type { FlushReply } from "./flush-lane.ts";
 import type { IncarnationContext } from "./incarnation-context.ts";
 import type { Life } from "./life.ts";
@@ -24,6 +25,7 @@ export class FlushOutcomes {
   readonly #runs: RunTable;
   readonly #driver: RunDriver;
   readonly #announcer: Announcer;
+  readonly #effects: Effects;
   readonly #host: FlushOutcomesHost;
 
   constructor(options: {
@@ -32,6 +34,7 @@ export class FlushOutcomes {
     readonly runs: RunTable;
     readonly driver: RunDriver;
     readonly announcer: Announcer;
+    readonly effects: Effects;
     readonly host: FlushOutcomesHost;
   }) {
     this.#context = options.context;
@@ -39,6 +42,7 @@ export class FlushOutcomes {
     this.#runs = options.runs;
     this.#driver = options.driver;
     this.#announcer = options.announcer;
+    this.#effects = options.effects;
     this.#host = options.host;
   }
 
@@ -111,6 +115,7 @@ export class FlushOutcomes {
       run.changedBytes = 0;
     }
     this.#announcer.announceNewWork(contribution);
+    this.#effects.recorded(contribution);
     if (contribution.end !== undefined || contribution.release !== undefined) {
       const { taskQueue } = run.facts;
       if (this.#life.draining) this.#announcer.announce(taskQueue, "runs");
@@ -137,11 +142,14 @@ export interface FlushOutcomesHost {
 interface EventPatch {
   readonly kind?: number;
   readonly entityNo?: number;
+  readonly payload?: string;
 }
 
 function patchesOf(reply: FlushReply): ReadonlyMap<string, EventPatch> {
   const patches = new Map<string, EventPatch>();
   for (const { run, no, kind } of reply.extra?.started ?? []) patches.set(`${run}/${no}`, { kind });
+  for (const { run, no, kind, payload } of reply.extra?.noted ?? [])
+    patches.set(`${run}/${no}`, { kind, payload: JSON.stringify(payload) });
   for (const { run, no, entity_no: entityNo } of reply.extra?.numbers ?? [])
     patches.set(`${run}/${no}`, { entityNo });
   return patches;
@@ -161,9 +169,10 @@ function patched(
       kind: (patch.kind ?? event.kind) as HistoryEvent["kind"],
       entityNo: patch.entityNo ?? event.entityNo,
       payload:
-        command?.kind === "child" || command?.kind === "hook"
+        patch.payload ??
+        (command?.kind === "child" || command?.kind === "hook"
           ? JSON.stringify({ runId: command.runId, workflowId: command.workflowId })
-          : event.payload,
+          : event.payload),
     };
   });
 }

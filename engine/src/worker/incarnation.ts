@@ -13,6 +13,7 @@ import { Session } from "../store/session.ts";
 import { ActivityExecutor } from "./activity-executor.ts";
 import { ActivitySettler } from "./activity-settler.ts";
 import { Announcer } from "./announcer.ts";
+import { Effects } from "./effects.ts";
 import { Claims } from "./claims.ts";
 import { DueTimer } from "./due-timer.ts";
 import { EntityFeeder } from "./entity-feeder.ts";
@@ -58,6 +59,7 @@ export class Incarnation {
   readonly #feeder: EntityFeeder;
   readonly #announcer: Announcer;
   readonly #outcomes: FlushOutcomes;
+  readonly #effects: Effects;
   readonly #timer: DueTimer;
   readonly #attemptSweep: NodeJS.Timeout;
   #flushNumber = 0;
@@ -114,6 +116,7 @@ export class Incarnation {
     });
     this.#lanes = laneSessions.map((laneSession) => new FlushLane({ host, session: laneSession, queries }));
     this.#announcer = new Announcer(context, this);
+    this.#effects = new Effects(context);
     this.#feeder = new EntityFeeder({ context, life, loader, driver });
     this.#inbox = new InboxReader({
       context,
@@ -137,7 +140,15 @@ export class Incarnation {
     const distrust = (): void => this.#claims.distrust();
     const announcer = this.#announcer;
     const marking = { mark: host.mark, distrust };
-    this.#outcomes = new FlushOutcomes({ context, life, runs, driver, announcer, host: marking });
+    this.#outcomes = new FlushOutcomes({
+      context,
+      life,
+      runs,
+      driver,
+      announcer,
+      effects: this.#effects,
+      host: marking,
+    });
     this.#timer = new DueTimer({
       nowMs: () => context.nowMs(),
       nextDueMs: () => (life.alive ? driver.nextDueMs : undefined),
@@ -308,6 +319,7 @@ export class Incarnation {
         const parts = { context, life: this.#life, loader: this.#loader, driver: this.#driver };
         void findProblem(parts, run, error);
       },
+      repeat: (run, command, event) => this.#effects.perform(run, command, event),
       parked: (run, error) => logParked(context, run, error),
       timersChanged: () => this.#timer.arm(),
       committed: (contributions, reply) => {

@@ -3,7 +3,16 @@
  *
  * Holds state and small questions about it; decides nothing. Everything here can be lost: the database has it.
  */
-import type { ActivityCommand, EntityCommand, SignalCommand, StartCommand } from "../core/commands.ts";
+import type {
+  ActivityCommand,
+  EmitCommand,
+  EntityCommand,
+  InterruptCommand,
+  MarkCommand,
+  SignalCommand,
+  StartCommand,
+  TraceCommand,
+} from "../core/commands.ts";
 import type { EventDraft, HistoryEvent } from "../core/events.ts";
 import type { FailureJson } from "../core/failure.ts";
 import type { RetryPolicy } from "../core/retry-policy.ts";
@@ -17,7 +26,14 @@ import type { RunFacts } from "../replay/run-context.ts";
 export interface PendingEvent {
   readonly draft: EventDraft;
   /** The command that the event records and carries out. */
-  readonly command?: EntityCommand | StartCommand | SignalCommand;
+  readonly command?:
+    | EntityCommand
+    | StartCommand
+    | SignalCommand
+    | EmitCommand
+    | TraceCommand
+    | MarkCommand
+    | InterruptCommand;
   /** The inbox message that the event records. */
   readonly messageId?: string;
 }
@@ -135,8 +151,8 @@ export class OwnedRun {
   /** The next flush cancels the hooks that still run: their attempt of the workflow failed. */
   cancelsHooks: boolean = false;
   end: RunEnd | undefined;
-  /** Positions that history answers, while it is replayed. */
-  replayed: ReadonlySet<number> | undefined;
+  /** What history answers positions with, the last event of each, while it is replayed. */
+  replayed: ReadonlyMap<number, HistoryEvent> | undefined;
   /** What to go on with once the entity's changes are read. */
   afterFeed: readonly ActivityRow[] = [];
   /** When a failed workflow starts anew. */

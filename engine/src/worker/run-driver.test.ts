@@ -30,6 +30,7 @@ async function begun(invoke: Invoke): Promise<{ readonly run: OwnedRun; readonly
     mark: () => undefined,
     feed: () => undefined,
     diagnose: () => undefined,
+    repeat: () => undefined,
     parked: () => undefined,
     timersChanged: () => undefined,
   });

@@ -7,7 +7,15 @@
  */
 import { finalFailure, retryDelayMs, isRetryable, normalizeRetryPolicy } from "../core/retry-policy.ts";
 import type { RetryPolicy } from "../core/retry-policy.ts";
-import type { ActivityCommand, Command, StartCommand } from "../core/commands.ts";
+import type {
+  ActivityCommand,
+  Command,
+  EmitCommand,
+  InterruptCommand,
+  MarkCommand,
+  StartCommand,
+  TraceCommand,
+} from "../core/commands.ts";
 import { EVENT_KIND } from "../core/events.ts";
 import type { EventDraft, HistoryEvent } from "../core/events.ts";
 import { AttemptLostError, MemFlowError } from "../core/errors.ts";
@@ -39,6 +47,8 @@ export interface RunDriverHost {
   feed(run: OwnedRun, span: readonly [number, number]): void;
   /** Find the place of the error that parks the run, then call `diagnosed`. */
   diagnose(run: OwnedRun, error: PlacelessError): void;
+  /** What the call has been recorded for is to happen again: the call is replayed. */
+  repeat(run: OwnedRun, command: EmitCommand | TraceCommand, event: HistoryEvent): void;
   /** The run was given up. */
   parked(run: OwnedRun, error: unknown): void;
   /** The run ended or moved on: its timers may have changed. */
@@ -75,7 +85,7 @@ export class RunDriver {
 
   /** Begins a run that nobody began before, or replays one from its history. */
   begin(run: OwnedRun, events: readonly HistoryEvent[], rows: readonly ActivityRow[]): void {
-    if (events.length > 0) run.replayed = positionsOf(events);
+    if (events.length > 0) run.replayed = answersOf(events);
     run.machine.replaying = events.length > 0;
     run.machine.onStray(() => this.#strayed(run));
     this.#guarded(run, () => {
@@ -122,6 +132,8 @@ export class RunDriver {
 
   /** Records an event that comes from outside the run's code. */
   record(run: OwnedRun, pending: PendingEvent): void {
+    // Its end may be in the same flush, and must cancel it.
+    if (pending.draft.kind === EVENT_KIND.hookAttached) run.hasHooks = true;
     run.pending.push(pending);
     this.#host.mark(run);
   }
@@ -210,7 +222,7 @@ export class RunDriver {
     const { machine } = run;
     run.shadow?.applied(event);
     if (event.position !== null) this.#forget(run, event.position, event.kind);
-    if (event.kind === EVENT_KIND.hookStarted) run.hasHooks = true;
+    if (event.kind === EVENT_KIND.hookStarted || event.kind === EVENT_KIND.hookAttached) run.hasHooks = true;
     if (event.kind === EVENT_KIND.attemptFailed) {
       const { restartInMs } = JSON.parse(event.payload ?? "{}") as { restartInMs?: number };
       // What the failed attempt left open is dropped by rule; it must not be carried out later.
@@ -259,7 +271,10 @@ export class RunDriver {
     const open = machine.context.pending;
     for (const command of commands) {
       // A replayed command whose event is in history has been carried out; so has one that was taken back.
-      if (isAnswered(command, open, run.replayed)) continue;
+      if (isAnswered(command, open, run.replayed)) {
+        this.#repeat(run, command);
+        continue;
+      }
       this.#carryOut(run, command, state.kind === "waiting", rows);
     }
     run.replayed = undefined;
@@ -268,6 +283,13 @@ export class RunDriver {
     if (state.kind !== "waiting" && run.end === undefined && run.restartAtMs === undefined) this.#finish(run);
     this.#host.mark(run);
     this.#host.timersChanged();
+  }
+
+  /** What its code wants at each replay happens again. */
+  #repeat(run: OwnedRun, command: Command): void {
+    if ((command.kind !== "emit" && command.kind !== "trace") || command.once) return;
+    const event = run.replayed?.get(command.position);
+    if (event !== undefined) this.#host.repeat(run, command, event);
   }
 
   #carryOut(run: OwnedRun, command: Command, waiting: boolean, rows: readonly ActivityRow[]): void {
@@ -303,9 +325,32 @@ export class RunDriver {
           command,
         });
         return;
+      case "emit":
+        this.#pend(run, EVENT_KIND.emitted, command, command.payload);
+        return;
+      case "trace":
+        this.#pend(run, EVENT_KIND.traced, command, command.payload);
+        return;
+      case "mark":
+        this.#pend(run, EVENT_KIND.sideEffectMarked, command, null);
+        return;
+      case "interrupt":
+        this.#pend(run, EVENT_KIND.interruptSent, command, null);
+        return;
       default:
         this.#start(run, command);
     }
+  }
+
+  #pend(
+    run: OwnedRun,
+    kind: EventDraft["kind"],
+    command: EmitCommand | TraceCommand | MarkCommand | InterruptCommand,
+    payload: string | null,
+  ): void {
+    const name =
+      command.kind === "mark" ? command.name : command.kind === "interrupt" ? command.workflowId : null;
+    run.pending.push({ draft: draft(kind, command.position, name, payload), command });
   }
 
   #start(run: OwnedRun, command: StartCommand): void {
@@ -541,19 +586,20 @@ function draft(
   return { kind, position, name, payload };
 }
 
-function positionsOf(events: readonly HistoryEvent[]): ReadonlySet<number> {
-  const positions = new Set<number>();
-  for (const { position, kind } of events) {
-    if (position !== null && kind !== EVENT_KIND.attemptFailed) positions.add(position);
+function answersOf(events: readonly HistoryEvent[]): ReadonlyMap<number, HistoryEvent> {
+  const answers = new Map<number, HistoryEvent>();
+  for (const event of events) {
+    if (event.position !== null && event.kind !== EVENT_KIND.attemptFailed)
+      answers.set(event.position, event);
   }
-  return positions;
+  return answers;
 }
 
 /** Whether history answers a replayed command already. */
 function isAnswered(
   command: Command,
   open: ReadonlyMap<number, unknown>,
-  recorded: ReadonlySet<number> | undefined,
+  recorded: ReadonlyMap<number, unknown> | undefined,
 ): boolean {
   if (command.kind === "cancel_timer") return false;
   // An execHook waits at the position of its hook, whose start history holds.

@@ -11,7 +11,7 @@ import { issueSearchChange } from "./search.ts";
 
 /** How a hook is started: a function that runs inside this run's memory. */
 export interface HookOptions extends WorkflowOptions {
-  /** Accepted for the run itself only. */
+  /** The run in whose memory the hook runs (default: this one). `execHook` takes this run's alone. */
   readonly workflowId?: string | undefined;
 }
 
@@ -60,10 +60,18 @@ export function startChild(options: WorkflowOptions): Promise<string> {
 }
 
 /**
- * Starts a hook: a function with its own history that shares this run's entity. Goes on once its start is recorded.
+ * Starts a hook: a function with its own history that shares the entity of this run, or of the one that `workflowId`
+ * names, and sends its signals there. Goes on once its start is recorded, once, however often the code is replayed.
  *
+ * @param options - Queue, name and arguments of the function; `workflowId` of another run.
  * @returns The hook's id.
- * @throws {MemFlowError} `HOOK_LOOP`, when it would start its own function because neither queue nor entity is given.
+ * @throws {MemFlowError} `HOOK_LOOP` ("potential infinite loop"), when it would start its own function in its own run
+ *   because neither queue nor entity is given; {RunClosedError} and {WorkflowNotFoundError} when the other run is not open.
+ *
+ * @example
+ * await MemFlow.workflow.hook({
+ *   taskQueue: 'research', workflowName: 'note', args: ['seen'], workflowId: 'another-run',
+ * });
  */
 export async function hook(options: HookOptions): Promise<string> {
   const context = runOf("hook");
@@ -93,6 +101,13 @@ export async function hook(options: HookOptions): Promise<string> {
 export async function execHook<Result>(options: ExecHookOptions): Promise<Result> {
   const context = runOf("execHook");
   refuseLoop(context, options);
+  if (isElsewhere(context, options)) {
+    throw new OptionError({
+      field: "workflowId",
+      value: options.workflowId,
+      remedy: "leave it out: execHook waits for a hook of its own run; hook() starts one in another",
+    });
+  }
   const signalId =
     options.signalId === undefined ? `hook-${context.uuid()}` : checkName("signalId", options.signalId);
   const args = [...(options.args ?? []), { signal: signalId, $memflow: true }];
@@ -176,19 +191,17 @@ function toStart(
   if (options.namespace !== undefined && options.namespace !== namespace) {
     throw new CrossStoreError({ field: "namespace", store: namespace, otherStore: options.namespace });
   }
-  if (
-    kind === "hook" &&
-    options.workflowId !== undefined &&
-    options.workflowId !== context.facts.workflowId
-  ) {
+  const into =
+    kind === "hook" && isElsewhere(context, options) ? checkName("workflowId", options.workflowId) : null;
+  if (into !== null && options.search !== undefined) {
     throw new OptionError({
-      field: "workflowId",
-      value: options.workflowId,
-      remedy: "leave it out: a hook runs inside its own run",
+      field: "search",
+      value: options.search,
+      remedy: "leave it out: a hook in another run sets that run's search data itself",
     });
   }
   const inherited = runOptionsOf(context.facts);
-  const jobId = inherited.jobId ?? context.facts.workflowId;
+  const jobId = into ?? inherited.jobId ?? context.facts.workflowId;
   const checked = checkStart(options, {
     taskQueue,
     args,
@@ -217,10 +230,19 @@ function toStart(
     delayMs: checked.delayMs,
     entityType: checked.entityType,
     search: checked.search,
+    into,
   } as const;
 }
 
+/** Whether the options name another run than this one; a hook's own run is also the one that it runs in. */
+function isElsewhere({ facts }: RunContext, { workflowId }: HookOptions): boolean {
+  return (
+    workflowId !== undefined && workflowId !== facts.workflowId && workflowId !== runOptionsOf(facts).jobId
+  );
+}
+
 function refuseLoop(context: RunContext, options: HookOptions): void {
+  if (isElsewhere(context, options)) return;
   if (options.taskQueue !== undefined || options.entity !== undefined) return;
   if (options.workflowName !== undefined && options.workflowName !== context.facts.workflowName) return;
   throw new MemFlowError(

@@ -5,6 +5,7 @@ import { didInterrupt } from "@memflow/engine";
 import { execChild, execHook, execHookBatch, hook, startChild } from "./children.ts";
 import { Entity, entity } from "./entity.ts";
 import { all } from "./all.ts";
+import { didRun, emit, interrupt, isSideEffectAllowed, trace } from "./effects.ts";
 import { random, uuid4, workflowInfo } from "./info.ts";
 import { proxyActivities } from "./proxy-activities.ts";
 import { Search, enrich, search } from "./search.ts";
@@ -13,6 +14,7 @@ import { sleepFor } from "./sleep.ts";
 
 export { Entity, Search };
 export type { ExecHookOptions, HookBatchMember, HookOptions } from "./children.ts";
+export type { EffectConfig, TraceAttributes } from "./effects.ts";
 export type { WorkflowInfo } from "./info.ts";
 export type { ActivityConfig, ProxyType } from "./proxy-activities.ts";
 
@@ -32,6 +34,11 @@ export class WorkflowService {
   static readonly execHookBatch: typeof execHookBatch = execHookBatch;
   static readonly hook: typeof hook = hook;
   static readonly entity: typeof entity = entity;
+  static readonly emit: typeof emit = emit;
+  static readonly trace: typeof trace = trace;
+  static readonly interrupt: typeof interrupt = interrupt;
+  static readonly isSideEffectAllowed: typeof isSideEffectAllowed = isSideEffectAllowed;
+  static readonly didRun: typeof didRun = didRun;
   static readonly all: typeof all = all;
   static readonly search: typeof search = search;
   static readonly enrich: typeof enrich = enrich;

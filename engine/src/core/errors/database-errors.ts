@@ -14,6 +14,7 @@ export type ConnectionErrorCode =
   | "DATABASE_TOO_OLD"
   | "AUTHENTICATION_FAILED"
   | "POOLER_IN_TRANSACTION_MODE"
+  | "LISTEN_UNAVAILABLE"
   | "PERMISSION_DENIED";
 
 /** The database cannot be reached or used as it is. */
