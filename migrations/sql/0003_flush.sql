@@ -192,6 +192,7 @@ declare
   v_inbox json;
   v_watch json;
   v_noted json[] := '{}';
+  v_gone uuid[];
 begin
   select * into v_parts
   from json_to_record(p_extra) as parts (
@@ -358,9 +359,17 @@ begin
           '{}'
         ),
       (select json_object_agg(told.channel, told.runs)
-        from (select channel, array_agg(e.run_id) as runs from ended e, unnest(e.watchers) channel group by channel) told)
-    into v_wake, v_watch
+        from (select channel, array_agg(e.run_id) as runs from ended e, unnest(e.watchers) channel group by channel) told),
+      array_agg(ended.run_id)
+    into v_wake, v_watch, v_gone
     from ended;
+
+    -- They may have a part in this very flush: what ends here waits for nothing any more, and takes no signal along.
+    if v_gone is not null and v_parts.waits is not null then
+      select json_agg(w.member) into v_parts.waits
+      from json_array_elements(v_parts.waits) as w (member)
+      where (w.member ->> 'run')::uuid <> all (v_gone);
+    end if;
   end if;
 
   if cardinality(p_ended) > 0 then

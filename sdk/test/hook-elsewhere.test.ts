@@ -24,6 +24,11 @@ const workflow = {
     await wf.signal("noted", { note, workflowId, isHook });
   },
   lingers: async () => await wf.waitFor("never"),
+  leavesOpen: async () => {
+    const open = { taskQueue: QUEUE, workflowName: "lingers", args: [] };
+    await Promise.all([wf.hook(open), wf.hook(open), wf.hook(open)]);
+    await wf.sleepFor(5);
+  },
   visits: async (target: string, name: string) =>
     await wf.hook({ taskQueue: QUEUE, workflowName: name, args: ["from outside"], workflowId: target }),
   visitsAndWaits: async (target: string, name: string) => {
@@ -122,6 +127,17 @@ test("many that come as the other run ends are each canceled with it or refused"
   expect(await hooks()).toHaveLength(started);
   for (const outcome of told)
     if (outcome.status === "rejected") expect(outcome.reason).toMatchObject({ name: "RunClosedError" });
+  await sound();
+});
+
+test("a hook that begins to wait in the flush that cancels it leaves no wait behind", async () => {
+  const { start, hooks, sound } = await served();
+  // Hooks and their run are of one lane, whose next flush has the waits of the ones and the end of the other.
+  const runs = await Promise.all(Array.from({ length: 30 }, async () => await start("leavesOpen")));
+  for (const run of runs) await run.result();
+  await eventually("no hook runs on", async () =>
+    (await hooks()).every(({ status }) => status === "canceled"),
+  );
   await sound();
 });
 
