@@ -138,6 +138,7 @@ test("a hook that begins to wait in the flush that cancels it leaves no wait beh
   await eventually("no hook runs on", async () =>
     (await hooks()).every(({ status }) => status === "canceled"),
   );
+  expect(await hooks()).toHaveLength(90);
   await sound();
 });
 

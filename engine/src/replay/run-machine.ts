@@ -15,6 +15,7 @@ import {
   RunClosedError,
   WorkflowNotFoundError,
 } from "../core/errors.ts";
+import { toErrorObject } from "../core/error-object.ts";
 import { decodeFailure, encodeFailure } from "../core/failure.ts";
 import type { FailureJson } from "../core/failure.ts";
 import { decodePayload, encodePayload } from "../core/payload.ts";
