@@ -5,7 +5,7 @@
 import { randomBytes } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { migrate, resolveConnection } from "@memflow/engine";
-import { Client, MemFlow, MemFlowError, Worker } from "@memflow/sdk";
+import { Client, Entity, MemFlow, MemFlowError, Worker } from "@memflow/sdk";
 import pg from "pg";
 import { afterAll, beforeAll, expect, test } from "vitest";
 
@@ -72,12 +72,16 @@ const activities = MemFlow.workflow.proxyActivities<{ double(value: number): Pro
 async function everything(): Promise<unknown> {
   const memory = await MemFlow.workflow.entity();
   await memory.set({ done: false });
+  const search = await MemFlow.workflow.search();
+  await search.incr("visits", 1);
   await MemFlow.workflow.sleepFor(1);
   const answer = await MemFlow.workflow.execHook({ taskQueue: "granted", workflowName: "answer", args: [] });
   const child = await MemFlow.workflow.execChild({
     taskQueue: "granted",
     workflowName: "leaf",
     args: [21],
+    entity: "leaf",
+    search: { data: { kind: "leaf" } },
     expire: 0,
   });
   await MemFlow.workflow.signal("nobody waits", 1);
@@ -106,12 +110,23 @@ test("the worker's role executes, reads and removes runs", async () => {
     taskQueue: "granted",
     workflowName: "everything",
     args: [],
+    entity: "everything",
+    search: { data: { visits: 1 } },
     expire: 1,
   });
+  expect(await Entity.find("everything", {}, client)).toHaveLength(1);
   expect(await handle.result()).toEqual({ answer: "here", child: 42, memory: { done: true } });
   await expect
     .poll(async () => (await client.workflow.list()).length, { timeout: 30_000, interval: 50 })
     .toBe(0);
+});
+
+test("the owner's role makes the indexes of searches", async () => {
+  const makeAs = (role: string): Promise<string> =>
+    Entity.createIndex("everything", "done", new Client({ connection: urlOf(role), namespace: SCHEMA }));
+  await expect(makeAs("memflow_worker")).rejects.toMatchObject({ code: "PERMISSION_DENIED" });
+  const name = await makeAs("memflow_owner");
+  expect(await makeAs("memflow_worker")).toBe(name);
 });
 
 test("the worker's role makes nothing and changes no migration", async () => {
