@@ -1,14 +1,14 @@
 -- Who owns which run and which attempt: claims, heartbeats, death, hand-over.
 
 -- Claims up to p_limit ready runs of a queue for a worker, for the workflows it knows, by priority, then by due time.
--- A run that was found busy at p_suspect_after takeovers without progress is claimed only with p_alone.
+-- A run that was found busy at p_suspect_after takeovers without progress is claimed only with p_alone. `rest` is null for
+-- a run that a client started and nobody owned before, as most are: fewer columns to write and to read.
 create function claim_runs(
   p_worker uuid, p_queue text, p_workflows text[], p_limit integer, p_alone boolean, p_suspect_after integer
 )
 returns table (
-  run_id uuid, entity_id uuid, parent_run_id uuid, parent_position integer, hook boolean, epoch integer,
-  event_count integer, busy_takeovers smallint, has_inbox boolean, started_ms double precision, workflow_id text,
-  workflow_name text, dialect text, input text, options text
+  run_id uuid, epoch integer, started_ms double precision, workflow_id text, workflow_name text, input text, options text,
+  rest text
 )
 language plpgsql
 set search_path from current
@@ -92,9 +92,18 @@ begin
     busy_takeovers = r.busy_takeovers + r.busy::integer
   where r.ctid = any (v_picked)
     and exists (select 1 from workers w where w.worker_id = p_worker and w.dead_at is null)
-  returning r.run_id, nullif(r.entity_id, r.run_id), r.parent_run_id, r.parent_position, r.hook, r.epoch, r.event_count, r.busy_takeovers,
-    exists (select 1 from inbox i where i.run_id = r.run_id), date_part('epoch', r.started_at) * 1000, r.workflow_id,
-    r.workflow_name, r.dialect, r.input::text, r.options::text;
+  returning r.run_id, r.epoch, date_part('epoch', r.started_at) * 1000, r.workflow_id, r.workflow_name, r.input::text,
+    r.options::text,
+    case
+      when r.parent_run_id is null and r.entity_id = r.run_id and r.event_count = 0 and r.busy_takeovers = 0
+        and r.dialect = 'memflow' and (select true from inbox i where i.run_id = r.run_id limit 1) is null
+      then null
+      else json_build_object(
+        'entityId', r.entity_id, 'parentRunId', r.parent_run_id, 'parentPosition', r.parent_position, 'hook', r.hook,
+        'eventCount', r.event_count, 'busyTakeovers', r.busy_takeovers, 'dialect', r.dialect,
+        'hasInbox', (select true from inbox i where i.run_id = r.run_id limit 1) is not null
+      )::text
+    end;
 end;
 $$;
 

@@ -67,22 +67,37 @@ export interface ReadyWork {
 
 interface ClaimRow {
   run_id: string;
-  /** Null: the run's own. */
-  entity_id: string | null;
-  parent_run_id: string | null;
-  parent_position: number | null;
-  hook: boolean;
   epoch: number;
-  event_count: number;
-  busy_takeovers: number;
-  has_inbox: boolean;
   started_ms: number;
   workflow_id: string;
   workflow_name: string;
-  dialect: string;
   input: string | null;
   options: string | null;
+  /** JSON of `ClaimRest`; null where all is as a client's start leaves it. */
+  rest: string | null;
 }
+
+interface ClaimRest {
+  readonly entityId: string | null;
+  readonly parentRunId: string | null;
+  readonly parentPosition: number | null;
+  readonly hook: boolean;
+  readonly eventCount: number;
+  readonly busyTakeovers: number;
+  readonly dialect: string;
+  readonly hasInbox: boolean;
+}
+
+const FRESH: ClaimRest = {
+  entityId: null,
+  parentRunId: null,
+  parentPosition: null,
+  hook: false,
+  eventCount: 0,
+  busyTakeovers: 0,
+  dialect: "memflow",
+  hasInbox: false,
+};
 
 interface EventRow extends PageRow {
   run_id: string;
@@ -161,27 +176,30 @@ export class RunLoader {
       ...this.#queries.claimRuns,
       values: [this.#workerId, taskQueue, workflows, limit, alone, suspectAfter],
     });
-    return rows.map((row) => ({
-      facts: {
-        runId: row.run_id,
-        workflowId: row.workflow_id,
-        workflowName: row.workflow_name,
-        taskQueue,
-        namespace: this.#namespace,
-        entityId: row.entity_id ?? row.run_id,
-        parentRunId: row.parent_run_id,
-        parentPosition: row.parent_position,
-        hook: row.hook,
-        dialect: row.dialect,
-        startedMs: row.started_ms,
-        input: row.input,
-        options: row.options,
-      },
-      epoch: row.epoch,
-      eventCount: row.event_count,
-      busyTakeovers: row.busy_takeovers,
-      hasInbox: row.has_inbox,
-    }));
+    return rows.map((row) => {
+      const rest = row.rest === null ? FRESH : (JSON.parse(row.rest) as ClaimRest);
+      return {
+        facts: {
+          runId: row.run_id,
+          workflowId: row.workflow_id,
+          workflowName: row.workflow_name,
+          taskQueue,
+          namespace: this.#namespace,
+          entityId: rest.entityId ?? row.run_id,
+          parentRunId: rest.parentRunId,
+          parentPosition: rest.parentPosition,
+          hook: rest.hook,
+          dialect: rest.dialect,
+          startedMs: row.started_ms,
+          input: row.input,
+          options: row.options,
+        },
+        epoch: row.epoch,
+        eventCount: rest.eventCount,
+        busyTakeovers: rest.busyTakeovers,
+        hasInbox: rest.hasInbox,
+      };
+    });
   }
 
   /**
