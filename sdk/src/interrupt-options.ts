@@ -29,7 +29,11 @@ export function checkInterrupt(workflowId: string, options: JobInterruptOptions)
     throw new OptionError({ field: "reason", value: reason, remedy: "give a text" });
   if (!Number.isInteger(code))
     throw new OptionError({ field: "code", value: code, remedy: "give a whole number" });
-  const failure = encodeFailure(new InterruptedError({ workflowId, reason, code }));
+  // Recorded as it is: the place of the call would differ between the run and its replay.
+  const { stack = `InterruptedError: ${reason}` } = options;
+  if (typeof stack !== "string")
+    throw new OptionError({ field: "stack", value: stack, remedy: "give a text" });
+  const failure = encodeFailure(new InterruptedError({ workflowId, reason, code, stack }));
   return {
     // "quiet": who waits gets undefined in place of the error.
     failure: options.throw === false ? { ...failure, data: { ...failure.data, quiet: true } } : failure,
