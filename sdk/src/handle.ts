@@ -4,7 +4,6 @@
 import {
   FATAL_CODE,
   GetStateError,
-  InterruptedError,
   RunClosedError,
   TerminatedError,
   WorkflowNotFoundError,
@@ -32,6 +31,7 @@ import {
   transitionsOf,
 } from "./export.ts";
 import type { ExportOptions, ExportPart, WorkflowExport, WorkflowState } from "./export.ts";
+import { checkInterrupt } from "./interrupt-options.ts";
 import { checkName } from "./options.ts";
 
 /** How to wait for a result. */
@@ -220,21 +220,7 @@ export class WorkflowHandle {
    * @throws {RunClosedError} When it has ended, unless `suppress` is true.
    */
   async interrupt(options: JobInterruptOptions = {}): Promise<void> {
-    const reason = options.reason ?? "Job Interrupted";
-    const error = new InterruptedError({
-      workflowId: this.workflowId,
-      reason,
-      code: options.code ?? 410,
-      ...(options.stack === undefined ? {} : { stack: options.stack }),
-    });
-    const failure = encodeFailure(error);
-    await this.#stop({
-      status: "canceled",
-      failure: options.throw === false ? { ...failure, data: { ...failure.data, quiet: true } } : failure,
-      descend: options.descend === true,
-      retentionSeconds: options.expire,
-      suppress: options.suppress === true,
-    });
+    await this.#stop({ status: "canceled", ...checkInterrupt(this.workflowId, options) });
   }
 
   /** Interrupts the run; MemFlow's cancel is one with its interrupt. */

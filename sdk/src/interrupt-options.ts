@@ -1,5 +1,5 @@
 /**
- * How one run interrupts another: the options, checked, and the failure that who waits for it gets.
+ * How a run is interrupted, by a handle or by another run: the options, checked, and the failure that who waits for it gets.
  */
 import { InterruptedError, OptionError, encodeFailure } from "@memflow/engine";
 import type { FailureJson } from "@memflow/engine";
@@ -10,7 +10,7 @@ import { checkExpire } from "./options.ts";
 export interface CheckedInterrupt {
   readonly failure: FailureJson;
   readonly descend: boolean;
-  readonly retentionSeconds: number | null;
+  readonly retentionSeconds: number | undefined;
   readonly suppress: boolean;
 }
 
@@ -24,21 +24,21 @@ export function checkInterrupt(workflowId: string, options: JobInterruptOptions)
     const remedy = "give an object such as { reason: 'no longer needed' }";
     throw new OptionError({ field: "options", value: options, remedy });
   }
-  const { reason = "Job Interrupted", code = 410 } = options;
+  const { reason = "Job Interrupted", code = 410, stack } = options;
   if (typeof reason !== "string")
     throw new OptionError({ field: "reason", value: reason, remedy: "give a text" });
   if (!Number.isInteger(code))
     throw new OptionError({ field: "code", value: code, remedy: "give a whole number" });
-  // Recorded as it is: the place of the call would differ between the run and its replay.
-  const { stack = `InterruptedError: ${reason}` } = options;
-  if (typeof stack !== "string")
+  if (stack !== undefined && typeof stack !== "string")
     throw new OptionError({ field: "stack", value: stack, remedy: "give a text" });
-  const failure = encodeFailure(new InterruptedError({ workflowId, reason, code, stack }));
+  const failure = encodeFailure(
+    new InterruptedError({ workflowId, reason, code, ...(stack === undefined ? {} : { stack }) }),
+  );
   return {
     // "quiet": who waits gets undefined in place of the error.
     failure: options.throw === false ? { ...failure, data: { ...failure.data, quiet: true } } : failure,
     descend: options.descend === true,
-    retentionSeconds: checkExpire(options.expire),
+    retentionSeconds: checkExpire(options.expire) ?? undefined,
     suppress: options.suppress === true,
   };
 }

@@ -80,9 +80,9 @@ const workflow = {
     await (wf[call] as (...given: never[]) => Promise<unknown>)(...args),
 };
 
-async function served(options: { readonly paranoid?: boolean } = { paranoid: true }) {
+async function served() {
   const store = await setup();
-  const first = await store.worker({ taskQueue: QUEUE, workflow, options });
+  const first = await store.worker({ taskQueue: QUEUE, workflow, options: { paranoid: true } });
   const start = (workflowName: string, args: readonly unknown[] = [], more: WorkflowOptions = {}) =>
     store.client.workflow.start({ taskQueue: QUEUE, workflowName, args, config: ONCE, ...more });
   return { ...store, first, start };
@@ -184,27 +184,35 @@ test("trace exports a span of the run's trace with its attributes", async () => 
   expect(span?.parentSpanContext?.spanId).toBe(trace.workflowSpan);
 });
 
-test("after a hand-over nothing happens again but what was asked for with once: false", async () => {
-  const { start, first, worker, query, ...store } = await served({ paranoid: false });
-  const list = await heard({ ...store, worker, query }, "once", "again");
-  const handle = await start("everything");
-  await eventually("it waits", async () => (await query("select from waits")).length === 1);
-  await eventually("both topics are heard", () => list.length === 2);
-  await first.shutdown();
-  await worker({ taskQueue: QUEUE, workflow });
-  await handle.signal("go");
-  expect(await handle.result()).toBe("done");
-  await eventually("one is heard again", () => list.length === 3);
-  expect(list.toSorted(([a], [b]) => a.localeCompare(b))).toEqual([
-    ["again", "a"],
-    ["again", "a"],
-    ["once", "o"],
-  ]);
-  expect([spans("once").length, spans("again").length]).toEqual([1, 2]);
-  expect(effects).toEqual(["allowed", "allowed", [false, 6], [true, 6]]);
-  const kinds = (await handle.history()).map(({ kind }) => kind);
-  expect(kinds.filter((kind) => kind === "emitted" || kind === "traced")).toHaveLength(4);
-});
+test.each(["handed over", "killed"])(
+  "when its worker is %s, a run repeats nothing but what was asked for with once: false",
+  async (how) => {
+    const store = await setup();
+    const list = await heard(store, "once", "again");
+    const serving = { taskQueue: QUEUE, workflows: workflow };
+    const first = await store.engine(serving);
+    const handle = await store.client.workflow.start({ taskQueue: QUEUE, workflowName: "everything" });
+    await eventually("it waits", async () => (await store.query("select from waits")).length === 1);
+    await eventually("both topics are heard", () => list.length === 2);
+    if (how === "killed") {
+      first.crash();
+      await store.bury(first.status.workerId);
+    } else await first.shutdown();
+    await store.engine(serving);
+    await handle.signal("go");
+    expect(await handle.result()).toBe("done");
+    await eventually("one is heard again", () => list.length === 3);
+    expect(list.toSorted(([a], [b]) => a.localeCompare(b))).toEqual([
+      ["again", "a"],
+      ["again", "a"],
+      ["once", "o"],
+    ]);
+    expect([spans("once").length, spans("again").length]).toEqual([1, 2]);
+    expect(effects).toEqual(["allowed", "allowed", [false, 6], [true, 6]]);
+    const kinds = (await handle.history()).map(({ kind }) => kind);
+    expect(kinds.filter((kind) => kind === "emitted" || kind === "traced")).toHaveLength(4);
+  },
+);
 
 test("a run interrupts another: it has ended then, with its children where that is asked for", async () => {
   const { start, client, namespace } = await served();

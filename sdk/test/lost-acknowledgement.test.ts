@@ -74,6 +74,18 @@ const WORKFLOWS = {
     const signal = await workflow.waitFor("go");
     return [first, child, signal, await memory.get("first")];
   },
+  reachingOut: async () => {
+    const hooked = await workflow.hook({
+      taskQueue: QUEUE,
+      workflowName: "tell",
+      args: [],
+      workflowId: "hooked",
+    });
+    await workflow.emit({ reached: hooked });
+    const interrupted = await workflow.interrupt("interrupted");
+    const refused = await workflow.interrupt("nobody").catch((error: unknown) => (error as Error).name);
+    return [await workflow.isSideEffectAllowed("effect"), interrupted, refused];
+  },
 } satisfies Record<string, WorkflowFunction>;
 
 /** A store with a worker whose connections are sound, and a source whose answers can be lost. */
@@ -367,4 +379,30 @@ test("an activity with one attempt that a crash ends in the middle is not run ag
   expect(executions).toBe(1);
   expect(await kinds(handle)).toEqual(["activity_failed"]);
   await expectSettled(store, 1);
+});
+
+test("hooks into other runs, interrupts and topics happen once when each acknowledgement is lost", async () => {
+  const { store, meddled, start, serve } = await lossy();
+  meddled.loseEach("memflow_flushRuns");
+  await serve("meddled");
+  const heard: unknown[] = [];
+  await store.client.workflow.subscribe("reached", (_topic, data) => heard.push(data));
+  const wait = { taskQueue: QUEUE, workflowName: "wait" };
+  const hooked = await store.client.workflow.start({ ...wait, workflowId: "hooked" });
+  const interrupted = await store.client.workflow.start({ ...wait, workflowId: "interrupted" });
+  const handle = await start("reachingOut");
+  expect(await handle.result()).toEqual([true, "interrupted", "WorkflowNotFoundError"]);
+  expect(await hooked.result()).toBe("told");
+  await expect(interrupted.result()).rejects.toMatchObject({ code: 410 });
+  expect((await kinds(handle)).filter((kind) => !kind.startsWith("timer"))).toEqual([
+    "hook_started",
+    "emitted",
+    "interrupt_sent",
+    "interrupt_refused",
+    "side_effect_marked",
+  ]);
+  await eventually("it is heard", () => heard.length > 0);
+  expect(heard).toHaveLength(1);
+  expect(meddled.lossCount("memflow_flushRuns")).toBeGreaterThan(5);
+  await expectSettled(store, 4);
 });

@@ -45,7 +45,7 @@ import { GroupCommit } from "./group-commit.ts";
 import { ResultWaiter } from "./result-waiter.ts";
 import type { RunOutcome } from "./result-waiter.ts";
 import { Topics } from "./topics.ts";
-import type { TopicSubscription } from "./topics.ts";
+import type { TopicListener, TopicSubscription } from "./topics.ts";
 
 /** A run to start. */
 export interface StartRequest {
@@ -327,6 +327,11 @@ export class StoreClient {
   async subscribe(subscription: TopicSubscription): Promise<() => Promise<void>> {
     if (this.#listener === undefined) throw noListen(this.#source);
     return await outside(() => this.#topics.add(subscription));
+  }
+
+  /** Subscribes in MemFlow's form: `sub('order.paid', (topic, data) => ...)`. @see subscribe */
+  async sub(topic: string, listener: TopicListener): Promise<() => Promise<void>> {
+    return await this.subscribe({ topic, listener });
   }
 
   /** Makes a parked run ready again and forgives its takeovers; false when it is not parked. */

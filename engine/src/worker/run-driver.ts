@@ -132,8 +132,9 @@ export class RunDriver {
 
   /** Records an event that comes from outside the run's code. */
   record(run: OwnedRun, pending: PendingEvent): void {
-    // Its end may be in the same flush, and must cancel it.
-    if (pending.draft.kind === EVENT_KIND.hookAttached) run.hasHooks = true;
+    // Others hook into it; its end may be in the same flush, and must cancel the hook.
+    const { kind } = pending.draft;
+    if (kind === EVENT_KIND.hookAttached || kind === EVENT_KIND.hookStarted) run.hasHooks = true;
     run.pending.push(pending);
     this.#host.mark(run);
   }

@@ -102,7 +102,11 @@ export async function interrupt(
 ): Promise<string | undefined> {
   const context = runOf("interrupt");
   const workflowId = checkName("jobId", jobId);
-  const { failure, descend, retentionSeconds, suppress } = checkInterrupt(workflowId, options);
+  // Where the call was made reads otherwise on replay: only what the options say is part of the command.
+  const { failure, descend, retentionSeconds, suppress } = checkInterrupt(workflowId, {
+    ...options,
+    stack: options.stack ?? "InterruptedError",
+  });
   const call = { kind: "interrupt", name: workflowId, failureIsResult: suppress } as const;
   return await context.issue<string | undefined>(call, (position) => ({
     kind: "interrupt",
@@ -110,7 +114,7 @@ export async function interrupt(
     workflowId,
     failure: JSON.stringify(failure),
     descend,
-    retentionSeconds,
+    retentionSeconds: retentionSeconds ?? null,
   }));
 }
 
