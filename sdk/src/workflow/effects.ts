@@ -105,7 +105,7 @@ export async function interrupt(
   // Where the call was made reads otherwise on replay: only what the options say is part of the command.
   const { failure, descend, retentionSeconds, suppress } = checkInterrupt(workflowId, {
     ...options,
-    stack: options.stack ?? "InterruptedError",
+    stack: options.stack ?? `InterruptedError: ${options.reason ?? "Job Interrupted"}`,
   });
   const call = { kind: "interrupt", name: workflowId, failureIsResult: suppress } as const;
   return await context.issue<string | undefined>(call, (position) => ({
