@@ -311,7 +311,8 @@ begin
 end;
 $$;
 
--- Sets dead what has not been heard of. Returns how many incarnations died now, whether dead ones hold anything, and
+-- Sets dead what has not been heard of, but for p_worker, which is heard of now: after a time without the database its look
+-- may come before its beat. Returns how many incarnations died now, whether dead ones hold anything, and
 -- whether runs are ready that p_suspect_after owners died on and that p_worker could claim.
 create function bury_workers(p_worker uuid, p_suspect_after integer)
 returns table (died integer, holding boolean, suspects boolean)
@@ -321,7 +322,7 @@ as $$
 begin
   with silent as (
     select w.worker_id from workers w
-    where w.dead_at is null
+    where w.dead_at is null and w.worker_id <> p_worker
       and w.beat_at < clock_timestamp() - make_interval(secs => w.dead_after_ms::double precision / 1000)
     order by w.worker_id
     for update skip locked

@@ -190,6 +190,15 @@ test("an attempt that kills each worker that leases it ends as its run's failure
   expect(rows).toEqual([{ kind: 2, position: 0, code: "ATTEMPT_LOST" }]);
 });
 
+test("who looks after silent workers does not find itself dead", async () => {
+  const { one, worker } = await setup();
+  const [looking, silent] = [await worker(), await worker()];
+  await one.query("update workers set beat_at = beat_at - interval '1 hour'");
+  await one.query("select from bury_workers($1, 2)", [looking]);
+  const { rows } = await one.query("select worker_id from workers where dead_at is not null");
+  expect(rows).toEqual([{ worker_id: silent }]);
+});
+
 test("suspects of workflows that a worker does not serve are none of its business", async () => {
   const { one, worker, run } = await setup();
   await run({ ready_at: new Date(0), busy_takeovers: 5 });
