@@ -45,10 +45,17 @@ export function execChild<Result>(options: WorkflowOptions): Promise<Result> {
 }
 
 /**
- * Starts a child workflow and goes on once its start is recorded. The child outlives this run.
+ * Starts a child workflow and goes on once its start is recorded, once, however often the code is replayed. The child
+ * outlives this run.
  *
+ * @param options - Queue, name and arguments; the queue is this run's by default, and `expire` what this run was given.
  * @returns The child's workflow id.
  * @throws {DuplicateJobError} When an open run has the given workflow id.
+ *
+ * @example
+ * const childId = await MemFlow.workflow.startChild({
+ *   taskQueue: 'notifications', workflowName: 'sendUpdates', args: [['a', 'b']],
+ * });
  */
 export function startChild(options: WorkflowOptions): Promise<string> {
   const context = runOf("startChild");

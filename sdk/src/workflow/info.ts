@@ -101,12 +101,26 @@ export function infoOf(context: RunContext): WorkflowInfo {
   };
 }
 
-/** A random number in [0, 1), the same on every replay, different in every run. */
+/**
+ * A random number in [0, 1), the same on every replay, different in every run.
+ *
+ * @throws {MemFlowError} `NOT_IN_WORKFLOW`, outside a workflow.
+ *
+ * @example
+ * const winner = MemFlow.workflow.random() < 0.5 ? 'left' : 'right';
+ */
 export function random(): number {
   return runOf("random").random();
 }
 
-/** A random UUID (version 4), the same on every replay. */
+/**
+ * A random UUID (version 4), the same on every replay.
+ *
+ * @throws {MemFlowError} `NOT_IN_WORKFLOW`, outside a workflow.
+ *
+ * @example
+ * const key: string = MemFlow.workflow.uuid4();
+ */
 export function uuid4(): string {
   runOf("uuid4");
   return globalThis.crypto.randomUUID();
