@@ -44,6 +44,7 @@ export type {
   StartRequest,
   StopRequest,
 } from "./client/store-client.ts";
+export type { HookRequest } from "./client/hook-starts.ts";
 export type { RunOutcome } from "./client/result-waiter.ts";
 export { currentActivity } from "./worker/activity-executor.ts";
 export type { ActivityInfo } from "./worker/activity-executor.ts";

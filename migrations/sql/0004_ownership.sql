@@ -264,10 +264,11 @@ set search_path from current
 set enable_seqscan = off
 as $$
   update runs r
-  set ready_at = clock_timestamp(), busy = false, busy_takeovers = 0
+  set ready_at = clock_timestamp(), busy = false, busy_takeovers = 0, expires_at = null
   where r.status = 'running' and r.problem is not null and r.owner is null and (
-    (r.task_queue = p_queue and r.workflow_name = any (p_workflows) and r.problem ->> 'code' <> 'RUN_STUCK')
-    or r.run_id = any (p_runs)
+    (r.task_queue = p_queue and r.workflow_name = any (p_workflows) and r.problem ->> 'code' not in ('RUN_STUCK', 'PENDING'))
+    -- Only a reserved run has an end of its retention while it is open.
+    or (r.run_id = any (p_runs) and (r.expires_at is null or r.expires_at > clock_timestamp()))
   )
   returning r.task_queue, r.run_id
 $$;

@@ -45,7 +45,8 @@ begin
     on conflict (workflow_id) do update set run_id = excluded.run_id
     where w.run_id = excluded.run_id
       -- Not by "exists", which may be answered by reading every run that has ended.
-      or (select r.status from runs r where r.run_id = w.run_id) <> 'running'
+      -- A reservation that nobody resumed has given its id up.
+      or (select r.status <> 'running' or r.expires_at < clock_timestamp() from runs r where r.run_id = w.run_id)
     returning w.run_id
   )
   select coalesce(array_agg(taken.run_id), '{}') into v_taken from taken;

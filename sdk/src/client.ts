@@ -6,8 +6,10 @@ import type { ConnectionSource, RunDescription, SignalReceipt, StoreClient } fro
 import type { ConnectionConfig } from "./connection.ts";
 import { guid } from "./guid.ts";
 import { WorkflowHandle } from "./handle.ts";
+import type { HookOptions } from "./workflow/index.ts";
 import { RETENTION_DEFAULT_SECONDS, checkName, checkStart } from "./options.ts";
 import type { WorkflowOptions } from "./options.ts";
+import { hookOf } from "./outside-hook.ts";
 import { sharedClient } from "./shared-clients.ts";
 
 /** The namespace when none is given. */
@@ -105,19 +107,22 @@ export class WorkflowClient {
     const workflowId =
       options.workflowId === undefined ? guid() : checkName("workflowId", options.workflowId);
     const client = await this.#client(options.namespace);
-    const runId = await client.start({
+    const { taskQueue, workflowName, pendingSeconds } = checked;
+    const request = {
       runId: newId(),
       workflowId,
-      workflowName: checked.workflowName,
-      taskQueue: checked.taskQueue,
+      workflowName,
+      taskQueue,
       input: checked.input,
       options: checked.options,
-      delayMs: checked.delayMs,
       retentionSeconds: checked.retentionSeconds ?? RETENTION_DEFAULT_SECONDS,
       entityType: checked.entityType,
       search: checked.search,
-    });
-    const { taskQueue, workflowName } = checked;
+    };
+    const runId =
+      pendingSeconds === null
+        ? await client.start({ ...request, delayMs: checked.delayMs })
+        : await client.reserve({ ...request, pendingSeconds });
     return new WorkflowHandle(client, { workflowId, runId, taskQueue, workflowName });
   }
 
@@ -197,6 +202,62 @@ export class WorkflowClient {
     }
     const client = await this.#client(options.namespace);
     return await client.subscribe(subscription);
+  }
+
+  /**
+   * Starts a hook from outside: a second function inside an open run, which shares its entity and search data, has its own
+   * history, and ends with it. From a worker's view it is as if the run had called `MemFlow.workflow.hook`.
+   *
+   * @param options - `workflowId` names the run; `taskQueue` and `workflowName` (or `entity`) the function; `args` what it
+   *   gets; `search` what is set in the run's search data before.
+   * @returns The hook's id: `getHandle(id)` reaches it.
+   * @throws {WorkflowNotFoundError} When no run has the workflow id; {RunClosedError} when it has ended.
+   *
+   * @example
+   * const hookId = await client.workflow.hook({
+   *   workflowId: 'order-17', taskQueue: 'orders', workflowName: 'addNote', args: ['call the customer'],
+   * });
+   *
+   * @see docs/replay.md#hooks-and-the-entity
+   */
+  async hook(options: HookOptions): Promise<string> {
+    const target = checkName("workflowId", options.workflowId);
+    const client = await this.#client(options.namespace);
+    const run = await client.row((await client.find(target)).runId);
+    const request = hookOf(run, options);
+    await client.startHook(request);
+    return request.workflowId;
+  }
+
+  /**
+   * Runs your own SQL over runs and their search data: the views `jobs` and `jobs_attributes`, see
+   * docs/search.md. It runs read-only, as a role that sees these views alone, for 10 s at most.
+   *
+   * @param _taskQueue - Accepted for MemFlow's sake, as the next but one: the views hold all runs of the namespace.
+   * @param namespace - Default, also for null: this client's.
+   * @param _index - Accepted for MemFlow's sake.
+   * @param query - The SQL text, then a value for each of its `$1`, `$2`, ...
+   * @returns The rows, their values as JSON has them.
+   * @throws {SearchError} `SEARCH_REFUSED`, `SEARCH_TIMEOUT`, `SEARCH_TOO_LARGE`, or `SEARCH_NOT_PREPARED` with the SQL for an
+   *   administrator.
+   *
+   * @example
+   * const rows = await client.workflow.search('orders', 'order', null, 'sql',
+   *   'select job_id from jobs_attributes where field = $1 and value = $2', '_status', 'late');
+   */
+  async search<Row = Record<string, unknown>>(
+    _taskQueue: string | null,
+    _workflowName: string | null,
+    namespace: string | null,
+    _index: string | null,
+    ...query: readonly [sql: string, ...parameters: unknown[]]
+  ): Promise<Row[]> {
+    const [sql, ...parameters] = query;
+    if (typeof sql !== "string" || sql.trim() === "" || sql.includes("\0")) {
+      throw new OptionError({ field: "query[0]", value: sql, remedy: "give the text of one SQL query" });
+    }
+    const client = await this.#client(namespace ?? undefined);
+    return (await client.search(sql, parameters)) as Row[];
   }
 
   /** Runs, newest first. */

@@ -74,6 +74,7 @@ export {
   RetryError,
   RunClosedError,
   SchemaError,
+  SearchError,
   StuckError,
   TerminatedError,
   TimeoutError,

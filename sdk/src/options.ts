@@ -27,6 +27,13 @@ export interface WorkflowOptions {
   readonly config?: WorkflowConfig | undefined;
   /** Seconds that the finished run is kept (default 604,800: 7 days). */
   readonly expire?: number | undefined;
+  /** True: the finished run is kept for good, as its children are (default false). */
+  readonly persistent?: boolean | undefined;
+  /**
+   * Seconds: the workflow id is reserved, and the run begins with `handle.resume()`; without it the id is free again after
+   * that time. For clients only.
+   */
+  readonly pending?: number | undefined;
   /** Wait this long before the first step: milliseconds or `"5m"`. */
   readonly startDelay?: string | number | undefined;
   /** The workflow id that the run shall know as its first ancestor (default: none, or the starting run's). */
@@ -57,14 +64,14 @@ export interface CheckedStart {
   readonly entityType: string | null;
   /** JSON text of the first search data. */
   readonly search: string | null;
+  /** Null: the run may begin at once. */
+  readonly pendingSeconds: number | null;
 }
 
 /** Seconds that a finished run is kept: 7 days. */
 export const RETENTION_DEFAULT_SECONDS = 604_800;
 const NAME_BYTES_MAX = 512;
 const RETENTION_MAX_SECONDS = 2_147_483_647;
-/** What MemFlow has and this version does not: better refused than dropped in silence. */
-const NOT_YET: readonly string[] = ["pending", "persistent"];
 
 /** What the caller's place says where the options are silent. */
 interface StartDefaults extends Pick<
@@ -84,16 +91,11 @@ export function checkStart(options: WorkflowOptions, defaults: StartDefaults = {
       remedy: "give an object with taskQueue, workflowName and args",
     });
   }
-  for (const field of NOT_YET) {
-    const value = (options as Record<string, unknown>)[field];
-    if (value !== undefined)
-      throw new OptionError({ field, value, remedy: "leave it out: this version does not have it" });
-  }
   const args = defaults.args ?? options.args ?? [];
   if (!Array.isArray(args))
     throw new OptionError({ field: "args", value: args, remedy: "give an array of arguments" });
   const workflowName = checkName("workflowName", options.workflowName ?? options.entity);
-  const expire = checkExpire(options.expire) ?? defaults.expire ?? null;
+  const expire = checkRetention(options) ?? defaults.expire ?? null;
   return {
     taskQueue: checkName("taskQueue", options.taskQueue ?? options.entity ?? defaults.taskQueue),
     workflowName,
@@ -103,7 +105,29 @@ export function checkStart(options: WorkflowOptions, defaults: StartDefaults = {
     delayMs: options.startDelay === undefined ? 0 : parseDurationMs(options.startDelay, "startDelay"),
     entityType: options.entity === undefined ? null : checkName("entity", options.entity),
     search: checkSearch(options.search),
+    pendingSeconds: checkPending(options),
   };
+}
+
+/** How long a finished run is kept, where its start says so. */
+function checkRetention({ expire, persistent }: WorkflowOptions): number | null {
+  if (persistent !== undefined && typeof persistent !== "boolean")
+    throw new OptionError({ field: "persistent", value: persistent, remedy: "give true or false" });
+  if (persistent !== true) return checkExpire(expire);
+  if (expire === undefined) return RETENTION_MAX_SECONDS;
+  const remedy = 'leave out one of both: "persistent" keeps the finished run for good';
+  throw new OptionError({ field: "expire", value: expire, remedy });
+}
+
+function checkPending({ pending, startDelay }: WorkflowOptions): number | null {
+  if (pending === undefined) return null;
+  if (typeof pending !== "number" || !(pending > 0) || pending > RETENTION_MAX_SECONDS) {
+    const remedy = "give the seconds that the workflow id is reserved, more than 0";
+    throw new OptionError({ field: "pending", value: pending, remedy });
+  }
+  if (startDelay === undefined) return pending;
+  const remedy = 'leave out one of both: a run that is "pending" begins when it is resumed';
+  throw new OptionError({ field: "startDelay", value: startDelay, remedy });
 }
 
 function carriedOptions(

@@ -42,10 +42,15 @@ import { findEntities } from "./entity-finder.ts";
 import type { EntitySearch, FoundEntity } from "./entity-finder.ts";
 import { createEntityIndex } from "./entity-index.ts";
 import { GroupCommit } from "./group-commit.ts";
+import { hookFlush } from "./hook-starts.ts";
+import type { HookReceipt, HookRequest } from "./hook-starts.ts";
+import { encodeSeed, reserveFlush } from "./reservations.ts";
+import type { ReserveRequest } from "./reservations.ts";
 import { ResultWaiter } from "./result-waiter.ts";
 import type { RunOutcome } from "./result-waiter.ts";
 import { Topics } from "./topics.ts";
 import type { TopicListener, TopicSubscription } from "./topics.ts";
+import { searchViews } from "./view-search.ts";
 
 /** A run to start. */
 export interface StartRequest {
@@ -183,6 +188,10 @@ interface StopReceipt {
 
 /** Events of one run that are read at once (client-queries.ts, eventsAfter). */
 const EVENT_PAGE = 5_000;
+/** Snapshots that one search brings up to date at most, newest first: pages of so many. */
+const REFRESH_PAGE = 200;
+const REFRESH_PAGES_MAX = 50;
+const LAST_UUID = "ffffffff-ffff-ffff-ffff-ffffffffffff";
 /** A database that is away for longer does not keep a client from closing. */
 const CLOSE_WAIT_MS = 5_000;
 
@@ -198,6 +207,8 @@ export class StoreClient {
   readonly #starts: GroupCommit<StartRequest, string>;
   readonly #signals: GroupCommit<SignalRequest, Receipt>;
   readonly #stops: GroupCommit<StopRequest, readonly StopReceipt[]>;
+  readonly #hooks: GroupCommit<HookRequest, HookReceipt>;
+  readonly #reservations: GroupCommit<ReserveRequest, string>;
   readonly #results: ResultWaiter;
   readonly #topics: Topics;
   readonly #channel: string;
@@ -266,6 +277,12 @@ export class StoreClient {
     this.#starts = new GroupCommit({ ...common, ...this.#startFlush() });
     this.#signals = new GroupCommit({ ...common, ...this.#signalFlush() });
     this.#stops = new GroupCommit({ ...common, ...this.#stopFlush() });
+    const telling = { queries: this.#queries, writer: this.#id, channel: this.#channel };
+    this.#hooks = new GroupCommit({
+      ...common,
+      ...hookFlush({ ...telling, retryMaxMs: RETRY_BY_ID_MAX_MS }),
+    });
+    this.#reservations = new GroupCommit({ ...common, ...reserveFlush(telling) });
   }
 
   /** The schema it works on. */
@@ -288,6 +305,66 @@ export class StoreClient {
     } catch (error) {
       this.#results.forget(request.runId);
       throw error;
+    }
+  }
+
+  /**
+   * Records a run that no worker takes before `resume`; settles once it is recorded.
+   *
+   * @throws {DuplicateJobError} When an open run has the workflow id.
+   */
+  async reserve(request: ReserveRequest): Promise<string> {
+    return await this.#reservations.add(request);
+  }
+
+  /**
+   * Starts a hook inside the open run of a workflow id; settles once it is recorded.
+   *
+   * @throws {WorkflowNotFoundError} When no run has the id; {RunClosedError} when the latest has ended.
+   */
+  async startHook(request: HookRequest): Promise<void> {
+    const { stands, run: runId, status, owner, queue } = await this.#hooks.add(request);
+    const workflowId = request.into;
+    if (runId === null || status === null) throw new WorkflowNotFoundError({ workflowId });
+    if (!stands) throw new RunClosedError({ workflowId, runId, status });
+    this.#notifyTarget(runId, owner, queue);
+    const channel = channelName(this.#schema, "queue", request.taskQueue);
+    this.#notifier.notify(channel, request.delayMs > 0 ? "later" : "runs");
+  }
+
+  /**
+   * Runs a caller's own SQL over the views `jobs` and `jobs_attributes` (view-search.ts), which are brought up to date
+   * before.
+   *
+   * @throws {SearchError} When it is refused, takes too long, gives too much, or must be prepared by an administrator.
+   */
+  async search(sql: string, parameters: readonly unknown[]): Promise<readonly Record<string, unknown>[]> {
+    await this.#refreshSnapshots();
+    return await outside(() => searchViews({ source: this.#source, schema: this.#schema, sql, parameters }));
+  }
+
+  async #refreshSnapshots(): Promise<void> {
+    let before = LAST_UUID;
+    for (let page = 0; page < REFRESH_PAGES_MAX; page += 1) {
+      const rows = await this.#read<{
+        entity_id: string;
+        last_no: string;
+        document: string;
+        search: string;
+        tail: string[];
+      }>("staleMemories", [before, REFRESH_PAGE]);
+      const snapshots = rows.map(({ entity_id: entity, last_no: no, document, search, tail }) => ({
+        entity,
+        no,
+        ...foldLog(
+          { document: JSON.parse(document) as Json, search: JSON.parse(search) as SearchData },
+          tail,
+        ),
+      }));
+      if (snapshots.length > 0) await this.#read("refreshSnapshots", [JSON.stringify(snapshots)]);
+      const last = rows.at(-1);
+      if (last === undefined || rows.length < REFRESH_PAGE) return;
+      before = last.entity_id;
     }
   }
 
@@ -540,7 +617,11 @@ export class StoreClient {
    * may stand all the same. What waits for a result is rejected.
    */
   async close(): Promise<void> {
-    const idle = Promise.all([this.#starts.idle(), this.#signals.idle(), this.#stops.idle()]);
+    const idle = Promise.all(
+      [this.#starts, this.#signals, this.#stops, this.#hooks, this.#reservations].map((commits) =>
+        commits.idle(),
+      ),
+    );
     const patience = new AbortController();
     await Promise.race([
       idle,
@@ -661,12 +742,6 @@ export class StoreClient {
       answers: (_items, reply) => [reply === null ? [] : (JSON.parse(reply) as StopReceipt[])],
     };
   }
-}
-
-/** The memory that a start gives its run; nothing for most. */
-function encodeSeed({ runId, entityType = null, search = null }: StartRequest): readonly string[] {
-  if (entityType === null && search === null) return [];
-  return [withPayload(JSON.stringify({ run: runId, type: entityType }), "search", search)];
 }
 
 function encodeSignal({ signalId, payload, toRunId, keepMs }: SignalRequest): string {

@@ -142,6 +142,12 @@ const samples: readonly (readonly [errors.MemFlowError, string | number, string,
     "SchemaError",
     { schema: "memflow", foundVersion: 9, neededVersion: 3 },
   ],
+  [
+    new errors.SearchError("SEARCH_REFUSED", { message: "m", sqlState: "42501" }),
+    "SEARCH_REFUSED",
+    "SearchError",
+    { sqlState: "42501" },
+  ],
 ];
 
 test("every exported error class has a sample in this file", () => {

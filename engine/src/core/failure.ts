@@ -80,6 +80,7 @@ const KNOWN_CLASSES: ReadonlyMap<string, ErrorClass> = new Map<string, ErrorClas
   ["ProcessExitError", errors.ProcessExitError],
   ["ConnectionError", errors.ConnectionError],
   ["SchemaError", errors.SchemaError],
+  ["SearchError", errors.SearchError],
   ...BUILT_IN_CLASSES,
 ]);
 

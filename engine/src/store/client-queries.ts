@@ -23,6 +23,27 @@ const TEXTS = {
     )
     select seeded.reply from seeded`,
   sendSignals: `select :schema.send_signals($1, $2, $3)::text as reply`,
+  startHooks: `select :schema.start_hooks($1, $2, $3)::text as reply`,
+  reserveRuns: `select :schema.reserve_runs($1, $2, $3)::text as reply`,
+  reserveSeededRuns: `
+    with reserved as materialized (
+      select :schema.reserve_runs($1, $2, $3)::text as reply
+    ), seeded as materialized (
+      select :schema.seed_memories($4::json), reserved.reply from reserved
+    )
+    select seeded.reply from seeded`,
+  refreshSnapshots: `select :schema.refresh_snapshots($1)`,
+  staleMemories: `
+    select e.entity_id, e.last_no, e.snapshot::text as document, e.search::text as search,
+      array(
+        select c.payload::text from :schema.events c
+        where c.entity_id = e.entity_id and c.kind = 20 and c.entity_no > e.snapshot_no and c.entity_no <= e.last_no
+        order by c.entity_no
+      ) as tail
+    from :schema.entities e
+    where e.stale and e.entity_id < $1
+    order by e.entity_id desc
+    limit $2`,
   stopRuns: `select :schema.stop_runs($1, $2, $3)::text as reply`,
   flushReply: `select reply::text as reply from :schema.flushes where writer = $1 and number = $2`,
   watchRuns: `select :schema.watch_runs($1, $2) as run_id`,

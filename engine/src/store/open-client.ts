@@ -18,6 +18,8 @@ export interface Statement {
   readonly values?: readonly unknown[];
   /** Without an answer for this long the connection counts as dead; default 15 s. */
   readonly timeoutMs?: number;
+  /** True: sent by the extended protocol, also without values: one statement, and no second one behind it. */
+  readonly extended?: boolean;
 }
 
 /** Postgres settings by name, e.g. `{ synchronous_commit: "off" }`. */
@@ -128,14 +130,15 @@ function ask<Row extends pg.QueryResultRow>({
   source,
   statement,
 }: AskOptions): Promise<pg.QueryResult<Row>> {
-  const { name, text, values, timeoutMs = QUERY_TIMEOUT_MS } = statement;
+  const { name, text, values, extended, timeoutMs = QUERY_TIMEOUT_MS } = statement;
   return new Promise((resolve, reject) => {
     const timer = setTimeout(() => {
       reject(connectionLost(source, `gave no answer within ${timeoutMs} ms`));
       destroyClient(client);
     }, timeoutMs);
-    const config: pg.QueryConfig = {
+    const config: pg.QueryConfig & { queryMode?: "extended" } = {
       text,
+      ...(extended === true ? { queryMode: "extended" } : {}),
       ...(name === undefined || source.pooled ? {} : { name }),
       ...(values === undefined ? {} : { values: values as unknown[] }),
     };

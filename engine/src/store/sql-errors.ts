@@ -79,9 +79,12 @@ const CONNECTION_KINDS: Readonly<Record<string, SqlErrorKind>> = {
 };
 
 /** SQLSTATEs that our own SQL raises: class MF, which neither SQL nor Postgres uses. */
-const OWN_SQLSTATES = {
+export const OWN_SQLSTATES = {
   /** Runs that end have messages to apply first; the detail lists their ids. */
   runsBehind: "MF001",
+  /** The role of searches is not there yet. */
+  searchNotPrepared: "MF002",
+  searchTooLarge: "MF003",
 } as const;
 
 /**

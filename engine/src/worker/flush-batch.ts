@@ -457,6 +457,7 @@ function addEnd(contribution: RunContribution, add: (part: string, member: Membe
 
 const HOOK_CANCELED = {
   name: "CanceledError",
+  base: "CanceledError",
   code: "CANCELED",
   message: "the run of this hook has ended",
 } as const;

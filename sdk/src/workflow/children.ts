@@ -11,7 +11,7 @@ import { issueSearchChange } from "./search.ts";
 
 /** How a hook is started: a function that runs inside this run's memory. */
 export interface HookOptions extends WorkflowOptions {
-  /** The run in whose memory the hook runs (default: this one). `execHook` takes this run's alone. */
+  /** The run in whose memory the hook runs (default: this one; a client must name it). `execHook` takes this run's alone. */
   readonly workflowId?: string | undefined;
 }
 
@@ -206,6 +206,10 @@ function toStart(
       value: options.search,
       remedy: "leave it out: a hook in another run sets that run's search data itself",
     });
+  }
+  if (options.pending !== undefined) {
+    const remedy = "leave it out: only a client reserves ids; a run starts its children when it wants them";
+    throw new OptionError({ field: "pending", value: options.pending, remedy });
   }
   const inherited = runOptionsOf(context.facts);
   const jobId = into ?? inherited.jobId ?? context.facts.workflowId;

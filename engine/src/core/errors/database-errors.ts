@@ -73,3 +73,33 @@ export class SchemaError extends MemFlowError {
     this.neededVersion = options.neededVersion;
   }
 }
+
+/** Why a search was not answered. */
+export type SearchErrorCode =
+  | "SEARCH_REFUSED"
+  | "SEARCH_NOT_PREPARED"
+  | "SEARCH_TIMEOUT"
+  | "SEARCH_TOO_LARGE";
+
+/** A search in the words of SQL that Postgres refused, or that may not run yet. */
+export class SearchError extends MemFlowError {
+  declare readonly code: SearchErrorCode;
+  /** What Postgres called it; `undefined` when the error is not Postgres's. */
+  readonly sqlState: string | undefined;
+
+  constructor(
+    code: SearchErrorCode,
+    options: {
+      readonly message: string;
+      readonly sqlState?: string | undefined;
+      readonly cause?: unknown;
+    },
+  ) {
+    super(options.message, {
+      name: "SearchError",
+      code,
+      ...("cause" in options ? { cause: options.cause } : {}),
+    });
+    this.sqlState = options.sqlState;
+  }
+}
