@@ -43,7 +43,7 @@ const OLD: Json = { a: "old", b: 0, "0": ["old"] };
 /** Stores documents of a type of their own, oldest first; their workflow ids are their places. */
 async function store(documents: readonly Stored[]): Promise<string> {
   const type = `type-${(typeCount += 1)}`;
-  const ids = documents.map(() => newId()).toSorted();
+  const ids = documents.map(() => newId());
   const snapshots = documents.map(({ document, lag }) =>
     JSON.stringify(lag === "fresh" ? document : lag === "behind" ? OLD : {}),
   );
