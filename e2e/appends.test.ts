@@ -2,8 +2,9 @@
  * A list that grows to 10,000 items, appended to by two hooks on two workers: an append costs as much at the end as at the
  * beginning, and each one gives the list as of that append, live and when both hooks are replayed.
  *
- * The bytes are those of the write-ahead log, of a Postgres of this file's own: nobody else writes to it. Full pages, which
- * it would write after each checkpoint, are turned off: they measure checkpoints.
+ * The bytes are those of the write-ahead log, of a Postgres of this file's own: nobody else writes to it. What it would
+ * write by itself is turned off, full pages after checkpoints and vacuum; and no hook rests before both have made their last
+ * append, for a run that rests may leave a snapshot (its share is tested with flushes).
  */
 import { startEmbeddedPostgres } from "@memflow/cli/embedded-postgres";
 import { EngineWorker, resolveConnection } from "@memflow/engine";
@@ -31,6 +32,14 @@ const told: Record<string, { readonly length: number; readonly last: unknown }[]
 /** Settle when the code of a side has made its last append. */
 const appended = { left: Promise.withResolvers<void>(), right: Promise.withResolvers<void>() };
 
+const { othersToAppend } = MemFlow.workflow.proxyActivities({
+  activities: {
+    othersToAppend: async (): Promise<void> => {
+      await Promise.all(SIDES.map((side) => appended[side].promise));
+    },
+  },
+});
+
 async function lists(): Promise<void> {
   await Promise.all(
     SIDES.map((side) =>
@@ -48,6 +57,7 @@ async function appends(side: keyof typeof appended): Promise<void> {
     seen.push({ length: list.length, last: list.at(-1) });
   }
   appended[side].resolve();
+  await othersToAppend();
   await MemFlow.workflow.waitFor(`${side} may end`);
 }
 
@@ -65,7 +75,7 @@ async function startServer(): Promise<string> {
   const folder = await mkdtemp(join(tmpdir(), "memflow-appends-"));
   const server = await startEmbeddedPostgres({
     dataDir: folder,
-    settings: { full_page_writes: "off", synchronous_commit: "off" },
+    settings: { full_page_writes: "off", synchronous_commit: "off", autovacuum: "off" },
   });
   onTestFinished(async () => {
     await server.stop();
