@@ -24,7 +24,7 @@ export default defineConfig({
     globalSetup: ["e2e/setup/test-postgres.ts"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    reporters: ["default", "./scripts/plain-count-reporter.ts"],
+    reporters: ["default", "./scripts/compat-reporter.ts", "./scripts/plain-count-reporter.ts"],
     coverage: {
       provider: "v8",
       include: ["**/src/**/*.ts"],
