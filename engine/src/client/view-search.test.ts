@@ -19,7 +19,7 @@ function keptSource(): { readonly source: ConnectionSource; readonly kept: pg.Cl
     ...pooled,
     createClient: (overrides) => {
       const client = pooled.createClient(overrides);
-      const end = client.end.bind(client) as () => Promise<void>;
+      const end = client.end.bind(client);
       ends.push(end);
       kept.push(client);
       return Object.assign(client, { end: () => Promise.resolve() });
