@@ -2,9 +2,11 @@
 
 -- Claims up to p_limit ready runs of a queue for a worker, for the workflows it knows, by priority, then by due time.
 -- A run that was found busy at p_suspect_after takeovers without progress is claimed only with p_alone. `rest` is null for
--- a run that a client started and nobody owned before, as most are: fewer columns to write and to read.
+-- a run that a client started and nobody owned before, as most are: fewer columns to write and to read. A run that was
+-- parked because this worker's code, or its build's, did not match its history is left to others.
 create function claim_runs(
-  p_worker uuid, p_queue text, p_workflows text[], p_limit integer, p_alone boolean, p_suspect_after integer
+  p_worker uuid, p_build text, p_queue text, p_workflows text[], p_limit integer, p_alone boolean,
+  p_suspect_after integer
 )
 returns table (
   run_id uuid, epoch integer, started_ms double precision, workflow_id text, workflow_name text, input text, options text,
@@ -24,32 +26,51 @@ declare
   v_name text[];
   v_priority integer[];
   v_share integer[];
+  v_kinds integer;
 begin
-  -- How many of the first p_limit are of which workflow and priority, so that no more rows are locked than are taken: what
-  -- is locked here, no other worker can claim meanwhile. One workflow needs no counting.
-  if cardinality(p_workflows) = 1 then
-    v_name := array_fill(p_workflows[1], array[5]);
-    v_priority := array[1, 2, 3, 4, 5];
-    v_share := array_fill(p_limit, array[5]);
-  else
+  -- The kinds of which there is something to claim: mostly one.
+  select array_agg(kind.name), array_agg(kind.priority), array_agg(p_limit) into v_name, v_priority, v_share
+  from (
+    select known.name, level.priority
+    from unnest(p_workflows) as known (name)
+    cross join generate_series(1, 5) as level (priority)
+    cross join lateral (
+      select
+      from runs r
+      where r.ready_at is not null and r.ready_at <= v_now
+        and r.task_queue = p_queue and r.workflow_name = known.name and r.priority = level.priority
+        and (r.busy_takeovers + r.busy::integer >= p_suspect_after) = p_alone
+        and (
+          r.problem is null
+          or r.problem ->> 'worker' is distinct from p_worker::text
+          and (p_build is null or r.problem ->> 'build' is distinct from p_build)
+        )
+      limit 1
+    ) found
+  ) kind;
+  if v_name is null then return; end if;
+  v_kinds := cardinality(v_name);
+
+  -- How many of the first p_limit are of which kind, so that no more rows are locked than are taken: what is locked here,
+  -- no other worker can claim meanwhile.
+  if v_kinds > 1 then
     select array_agg(counted.name), array_agg(counted.priority), array_agg(counted.share)
     into v_name, v_priority, v_share
     from (
       select first.name, first.priority, count(*)::integer as share
       from (
-        select known.name, level.priority
-        from unnest(p_workflows) as known (name)
-        cross join generate_series(1, 5) as level (priority)
+        select stream.name, stream.priority
+        from unnest(v_name, v_priority) as stream (name, priority)
         cross join lateral (
           select r.ready_at
           from runs r
           where r.ready_at is not null and r.ready_at <= v_now
-            and r.task_queue = p_queue and r.workflow_name = known.name and r.priority = level.priority
+            and r.task_queue = p_queue and r.workflow_name = stream.name and r.priority = stream.priority
             and (r.busy_takeovers + r.busy::integer >= p_suspect_after) = p_alone
           order by r.ready_at
           limit p_limit
         ) ready
-        order by level.priority, ready.ready_at
+        order by stream.priority, ready.ready_at
         limit p_limit
       ) first
       group by first.name, first.priority
@@ -69,6 +90,11 @@ begin
         where r.ready_at is not null and r.ready_at <= v_now
           and r.task_queue = p_queue and r.workflow_name = stream.name and r.priority = stream.priority
           and (r.busy_takeovers + r.busy::integer >= p_suspect_after) = p_alone
+          and (
+            r.problem is null
+            or r.problem ->> 'worker' is distinct from p_worker::text
+            and (p_build is null or r.problem ->> 'build' is distinct from p_build)
+          )
           and r.ctid <> all (v_picked)
         order by r.ready_at
         limit stream.share
@@ -77,7 +103,7 @@ begin
       order by ready.priority, ready.ready_at
       limit p_limit - cardinality(v_picked)
     ) picked;
-    exit when cardinality(p_workflows) = 1 or cardinality(v_picked) = p_limit
+    exit when v_kinds = 1 or cardinality(v_picked) = p_limit
       or (select coalesce(sum(share), 0) from unnest(v_share) as share) < p_limit;
     -- Others hold some of those that were counted: whatever is left, of any kind.
     select array_agg(known.name), array_agg(level.priority), array_agg(p_limit - cardinality(v_picked))
@@ -148,6 +174,7 @@ begin
     ) first
     group by first.name, first.priority
   ) counted;
+
 
   for v_round in 1 .. 2 loop
     select v_picked || coalesce(array_agg(picked.ctid), '{}') into v_picked
@@ -255,18 +282,23 @@ as $$
   returning extract(epoch from clock_timestamp())::double precision * 1000
 $$;
 
--- Makes parked runs ready again: of a queue's workflows whose history did not match their code (a build registers), or
--- single runs whatever their problem (a person resumes them; their takeovers are forgiven). Returns their queues.
-create function resume_runs(p_queue text, p_workflows text[], p_runs uuid[])
+-- Makes parked runs ready again: of a queue's workflows whose history did not match their code (a worker registers whose
+-- code may be another), or single runs whatever their problem (a person resumes them; their takeovers are forgiven). The
+-- problem stays with a run that its former owner must not claim again. Returns their queues.
+create function resume_runs(p_worker uuid, p_build text, p_queue text, p_workflows text[], p_runs uuid[])
 returns table (task_queue text, run_id uuid)
 language sql
 set search_path from current
 set enable_seqscan = off
 as $$
   update runs r
-  set ready_at = clock_timestamp(), busy = false, busy_takeovers = 0, expires_at = null
+  set ready_at = clock_timestamp(), busy = false, busy_takeovers = 0, expires_at = null,
+    problem = case when r.run_id = any (p_runs) or r.problem ->> 'worker' = p_worker::text then null else r.problem end
   where r.status = 'running' and r.problem is not null and r.owner is null and (
-    (r.task_queue = p_queue and r.workflow_name = any (p_workflows) and r.problem ->> 'code' not in ('RUN_STUCK', 'PENDING'))
+    (
+      r.task_queue = p_queue and r.workflow_name = any (p_workflows) and r.problem ->> 'code' not in ('RUN_STUCK', 'PENDING')
+      and (p_build is null or r.problem ->> 'build' is distinct from p_build or r.problem ->> 'worker' = p_worker::text)
+    )
     -- Only a reserved run has an end of its retention while it is open.
     or (r.run_id = any (p_runs) and (r.expires_at is null or r.expires_at > clock_timestamp()))
   )

@@ -59,7 +59,9 @@ async function original(): Promise<string[]> {
 }
 
 test("code that asks for another activity is found with its line; the run goes on when the right code returns", async () => {
+  let triedCount = 0;
   const { store, handle } = await takenOver(original, async () => {
+    triedCount += 1;
     const steps = [await refund()]; // <- changed
     steps.push(await MemFlow.workflow.waitFor<string>("approved"));
     return steps;
@@ -79,9 +81,38 @@ test("code that asks for another activity is found with its line; the run goes o
   ]);
   // A signal to a parked run waits with it.
   await handle.signal("more", "kept");
+  const foundFaulty = triedCount;
   await store.engine({ taskQueue: QUEUE, workflows: { order: original } });
   expect(await handle.result()).toEqual(["charged", "yes", "shipped"]);
   expect((await handle.describe()).problem).toBeNull();
+  // The worker with the other code lives on, and leaves the run alone.
+  expect(triedCount).toBe(foundFaulty);
+});
+
+test("a parked run is not tried again by the build whose code did not match, but by the next one", async () => {
+  const store = await setup();
+  const workerOf = (buildId: string, order: WorkflowFunction): ReturnType<TestStore["engine"]> =>
+    store.engine({ taskQueue: QUEUE, workflows: { order }, tuning: { buildId } });
+  const right = await workerOf("one", original);
+  const handle = await store.client.workflow.start({ taskQueue: QUEUE, workflowName: "order" });
+  await eventually("it waits", async () => (await store.query("select from waits")).length === 1);
+  right.crash();
+  await store.bury(right.status.workerId);
+  await handle.signal("approved", "yes");
+  let triedCount = 0;
+  const faulty = async (): Promise<string> => {
+    triedCount += 1;
+    return await refund();
+  };
+  await workerOf("two", faulty);
+  await parked(handle);
+  const foundFaulty = triedCount;
+  await workerOf("two", faulty);
+  const states = await store.query<{ ready_at: unknown }>("select ready_at from runs");
+  expect(states).toEqual([{ ready_at: Number.POSITIVE_INFINITY }]);
+  await workerOf("three", original);
+  expect(await handle.result()).toEqual(["charged", "yes", "shipped"]);
+  expect(triedCount).toBe(foundFaulty);
 });
 
 test("code that asks for nothing where history goes on is found at its last call", async () => {

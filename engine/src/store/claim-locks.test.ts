@@ -29,7 +29,7 @@ function session(): Session {
 function claim(kind: "runs" | "attempts", names: readonly string[], limit: number): Statement {
   const queries = workerQueries(store.place.schema);
   return kind === "runs"
-    ? { ...queries.claimRuns, values: [worker, QUEUE, names, limit, false, 2] }
+    ? { ...queries.claimRuns, values: [worker, null, QUEUE, names, limit, false, 2] }
     : { ...queries.claimActivities, values: [worker, QUEUE, names, limit] };
 }
 

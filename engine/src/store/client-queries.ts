@@ -47,7 +47,7 @@ const TEXTS = {
   stopRuns: `select :schema.stop_runs($1, $2, $3)::text as reply`,
   flushReply: `select reply::text as reply from :schema.flushes where writer = $1 and number = $2`,
   watchRuns: `select :schema.watch_runs($1, $2) as run_id`,
-  resumeRuns: `select * from :schema.resume_runs(null, null, $1)`,
+  resumeRuns: `select * from :schema.resume_runs(null, null, null, null, $1)`,
   outcomes: `
     select r.run_id, r.status, r.result::text as result, r.failure::text as failure,
       r.failure is not null and coalesce(r.options -> 'retry' ->> 'throwOnError' = 'false', false) as failure_is_result

@@ -194,7 +194,7 @@ function statements(runIds: readonly string[]): Record<string, () => Statement> 
         before: "ffffffff-ffff-ffff-ffff-ffffffffffff",
         limit: 100,
       }),
-    claim_runs: () => ({ ...queries.claimRuns, values: [worker, "queue", ["flow"], 50, false, 2] }),
+    claim_runs: () => ({ ...queries.claimRuns, values: [worker, null, "queue", ["flow"], 50, false, 2] }),
     ready_work: () => ({ ...queries.readyWork, values: [["queue"], ["flow"], ["queue"], ["a"], 2] }),
     "flush_runs of steps": () => flush(runIds, [], null),
     "flush_runs of steps and ends": () => flush(runIds, runIds.slice(1), null),

@@ -80,6 +80,7 @@ export class Incarnation {
       session: reader,
       queries,
       workerId,
+      buildId: options.buildId,
       namespace: options.schema,
       readAgain: (error) => this.#readAgain(error),
     });
@@ -307,6 +308,7 @@ export class Incarnation {
     const context = this.#context;
     return {
       workerId: this.workerId,
+      buildId: this.#context.options.buildId,
       executor: this.#executor,
       marks: context.marks,
       nowMs: () => context.nowMs(),

@@ -80,6 +80,9 @@ export interface RunProblem {
   readonly expected?: string;
   readonly actual?: string;
   readonly place?: string;
+  /** The worker, and its build, whose code did not match: others claim the run. */
+  readonly worker?: string;
+  readonly build?: string;
 }
 
 /** What a committed flush recorded of a run, for its machine. */

@@ -35,6 +35,7 @@ import { TimerHeap } from "./timer-heap.ts";
 /** What the driver needs of its worker. */
 export interface RunDriverHost {
   readonly workerId: string;
+  readonly buildId?: string | undefined;
   readonly executor: ActivityExecutor;
   readonly marks: LoopMarks;
   nowMs(): number;
@@ -552,13 +553,19 @@ export class RunDriver {
   }
 
   #lookInto(run: OwnedRun, error: PlacelessError): void {
-    run.problem = problemOf(error);
+    run.problem = this.#problemOf(error);
     run.diagnosing = true;
     this.#host.diagnose(run, error);
   }
 
+  /** Whose code it was, which is not to try again. */
+  #problemOf(error: unknown): RunProblem {
+    const { workerId, buildId } = this.#host;
+    return { ...problemOf(error), worker: workerId, ...(buildId === undefined ? {} : { build: buildId }) };
+  }
+
   #park(run: OwnedRun, error: unknown): void {
-    run.problem = problemOf(error);
+    run.problem = this.#problemOf(error);
     run.releasing = true;
     for (const activity of run.activities.values()) activity.abort?.abort(new Error("the run is parked"));
     this.#host.parked(run, error);

@@ -146,6 +146,7 @@ export class RunLoader {
   readonly #session: Session;
   readonly #queries: WorkerQueries;
   readonly #workerId: string;
+  readonly #buildId: string | null;
   readonly #namespace: string;
   readonly #readAgain: (error: unknown) => Promise<boolean>;
 
@@ -153,6 +154,7 @@ export class RunLoader {
     readonly session: Session;
     readonly queries: WorkerQueries;
     readonly workerId: string;
+    readonly buildId?: string | undefined;
     readonly namespace: string;
     /** A read failed for a passing reason: true, after a pause, when it is to be tried again. */
     readAgain(error: unknown): Promise<boolean>;
@@ -160,6 +162,7 @@ export class RunLoader {
     this.#session = options.session;
     this.#queries = options.queries;
     this.#workerId = options.workerId;
+    this.#buildId = options.buildId ?? null;
     this.#namespace = options.namespace;
     this.#readAgain = (error) => options.readAgain(error);
   }
@@ -174,7 +177,7 @@ export class RunLoader {
     const { taskQueue, workflows, limit, alone, suspectAfter } = options;
     const { rows } = await this.#session.query<ClaimRow>({
       ...this.#queries.claimRuns,
-      values: [this.#workerId, taskQueue, workflows, limit, alone, suspectAfter],
+      values: [this.#workerId, this.#buildId, taskQueue, workflows, limit, alone, suspectAfter],
     });
     return rows.map((row) => {
       const rest = row.rest === null ? FRESH : (JSON.parse(row.rest) as ClaimRest);

@@ -128,7 +128,7 @@ export class EngineWorker {
       // Runs that were parked because their code did not match get a try with the code that registers now.
       await this.#control.query({
         ...this.#queries.resumeRuns,
-        values: [taskQueue, [...workflows.keys()], []],
+        values: [this.#incarnation.workerId, this.#options.buildId ?? null, taskQueue, [...workflows.keys()]],
       });
       this.#incarnation.pump(taskQueue, true);
       void this.#incarnation.look();

@@ -31,7 +31,7 @@ const WORK = `
   select distinct task_queue, workflow_name as name, 'run' as kind from :schema.runs where status = 'running'
   union
   select distinct task_queue, name, 'activity' from :schema.activities`;
-const CLAIM_RUNS = `select run_id from :schema.claim_runs($1, $2, $3, 100000, $4, $5)`;
+const CLAIM_RUNS = `select run_id from :schema.claim_runs($1, null, $2, $3, 100000, $4, $5)`;
 const CLAIM_ACTIVITIES = `select run_id from :schema.claim_activities($1, $2, $3, 100000)`;
 
 /** Compares the depth of each queue with what a worker that has everything could claim now. */
