@@ -4,7 +4,7 @@
  * Promises that the crashed worker is dead to the database as soon as it has crashed, so that no case waits for a
  * heartbeat to be missed; and that a case ends when all its runs have.
  */
-import { EngineWorker } from "@memflow/engine";
+import { EngineWorker, activityRegistry } from "@memflow/engine";
 import type { CrashPoint, Invoke } from "@memflow/engine";
 import { Session, eventually, lookAtStore, observeCrashPoints, testSource } from "@memflow/engine/testing";
 import type { StopPlace } from "@memflow/engine/testing";
@@ -70,11 +70,12 @@ export const WORKFLOWS: ReadonlyMap<string, Invoke> = new Map(
     .map(([name, value]) => [name, intercepted(value as Parameters<typeof intercepted>[0])]),
 );
 
-const TUNING = {
+/** How the workers of the cases are tuned, those of their own processes too. */
+export const TUNING = {
   heartbeat: "none",
   // Seldom: a look costs more than the work of a case.
-  pollMs: 250,
-  sweepMs: 100,
+  pollMs: 500,
+  sweepMs: 500,
   beatMs: 1_000,
   pruneMs: 3_600_000,
   log: () => undefined,
@@ -116,10 +117,29 @@ export class CaseLane {
     }
     await ended;
     observer.stop();
-    const recording = await lookAtStore({ source: testSource(), schema: this.#store.namespace }, (snapshot) =>
+    return { recording: await this.#record(workflowIds, caseName), counts: first.counts, stopCount };
+  }
+
+  /** Runs a sample once on a process that `begin` starts; when that has ended, a worker of this process takes over. */
+  async runElsewhere(
+    sample: Sample,
+    caseName: string,
+    begin: () => Promise<{ ended(): Promise<unknown> }>,
+  ): Promise<readonly RecordedRun[]> {
+    const workflowIds = Object.keys(sample.starts(caseName)).map((name) => `${caseName}-${name}`);
+    const elsewhere = await begin();
+    const ended = this.#allEnded(workflowIds, await startRuns(this.#store, sample, caseName));
+    await Promise.race([elsewhere.ended(), ended]);
+    this.#worker ??= await this.#startWorker();
+    await serve(this.#worker, caseName);
+    await ended;
+    return await this.#record(workflowIds, caseName);
+  }
+
+  async #record(workflowIds: readonly string[], caseName: string): Promise<readonly RecordedRun[]> {
+    return await lookAtStore({ source: testSource(), schema: this.#store.namespace }, (snapshot) =>
       recordingOf(snapshot, workflowIds, caseName),
     );
-    return { recording, counts: first.counts, stopCount };
   }
 
   async close(): Promise<void> {
@@ -143,8 +163,16 @@ export class CaseLane {
   async #allEnded(workflowIds: readonly string[], handles: readonly WorkflowHandle[]): Promise<void> {
     const schema = this.#store.namespace;
     let results = 0;
-    for (const handle of handles) void handle.result({ throwOnError: false }).then(() => (results += 1));
-    await eventually(`the end of ${workflowIds.join(", ")}`, () => results === handles.length);
+    let failure: Error | undefined;
+    for (const handle of handles)
+      handle.result({ throwOnError: false }).then(
+        () => (results += 1),
+        (error: unknown) => (failure = error instanceof Error ? error : new Error(String(error))),
+      );
+    await eventually(`the end of ${workflowIds.join(", ")}`, () => {
+      if (failure !== undefined) throw failure;
+      return results === handles.length;
+    });
     await eventually(`the end of all that ${workflowIds.join(", ")} started`, async () => {
       const { rows } = await this.#session.query<{ open: number }>({
         text: `
@@ -161,8 +189,9 @@ export class CaseLane {
   }
 }
 
-/** The queue of the workflows last: a worker that crashes while it is told what to serve was told it all. */
-async function serve(worker: EngineWorker, caseName: string): Promise<void> {
+/** Serves a case. The queue of the workflows last: a worker that crashes while it is told what to serve was told it all. */
+export async function serve(worker: EngineWorker, caseName: string): Promise<void> {
+  activityRegistry.register(samples.remote, samples.remoteQueueOf(caseName));
   try {
     await worker.serve(samples.remoteQueueOf(caseName), new Map());
     await worker.serve(caseName, WORKFLOWS);

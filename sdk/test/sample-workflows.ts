@@ -42,7 +42,8 @@ const activities = {
   },
 };
 
-const remote = {
+/** What the workers of the remote queue have. */
+export const remote = {
   /** Served through the activity queue: its queue is another one than the workflow's. */
   elsewhere: (value: number): string => {
     countEffect();
