@@ -14,10 +14,8 @@ const ROUND_COUNT = 6;
 const PROCESS_COUNT = 4;
 /** Seven processes start in it: on a machine that does much else that alone takes most of the time. */
 const TIMEOUT_MS = 120_000;
-/** Increments that are recorded when the next process is killed. */
-const KILLS_AT: readonly number[] = [0.1, 0.25, 0.4].map((part) =>
-  Math.ceil(part * HOOK_COUNT * ROUND_COUNT),
-);
+/** Increments that are recorded when the next process is killed; the last round waits for the last kill. */
+const KILLS_AT: readonly number[] = [0.1, 0.3, 0.6].map((part) => Math.ceil(part * HOOK_COUNT * ROUND_COUNT));
 
 test(
   "32 hooks on 4 processes append, increment and merge while processes are killed: the entity is the fold of the log",
@@ -31,15 +29,17 @@ test(
       workflowName: "shareOneEntity",
       args: [HOOK_COUNT, ROUND_COUNT],
     });
+    const successors: Promise<unknown>[] = [];
     for (const [index, atCount] of KILLS_AT.entries()) {
       await eventually(`${atCount} increments`, async () => {
         const { total = 0 } = await handle.entity<Partial<Shared>>();
         return total >= atCount;
       });
-      expect(await handle.status()).toBeGreaterThan(0);
       processes[index]?.kill("SIGKILL");
-      await serve();
+      successors.push(serve());
     }
+    await Promise.all(successors);
+    await handle.signal("last round");
     const told = await handle.result<number[][]>();
     expect(await checkStore({ source: resolveConnection(store.url), schema: store.namespace })).toEqual([]);
     const [{ movedCount } = { movedCount: 0 }] = await store.query<{ movedCount: number }>(
