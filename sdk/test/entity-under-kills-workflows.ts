@@ -2,6 +2,7 @@
  * One entity and many hooks that append to it, add to it and merge into it, round after round.
  */
 import { MemFlow } from "@memflow/sdk";
+import type { Entity } from "@memflow/sdk";
 
 /** The queue of both functions. */
 export const QUEUE = "entity-under-kills";
@@ -38,8 +39,7 @@ export async function addToEntity(who: number, roundCount: number): Promise<numb
   const memory = await MemFlow.workflow.entity();
   const sums: number[] = [];
   for (let round = 0; round < roundCount; round += 1) {
-    while (round === roundCount - 1 && (await memory.get("open")) !== true)
-      await MemFlow.workflow.sleepFor("200 milliseconds");
+    if (round === roundCount - 1) await untilOpen(memory);
     const [sum] = await Promise.all([
       memory.increment("total"),
       memory.merge({ by: { [who]: { rounds: { [round]: true }, last: round } } }),
@@ -49,4 +49,8 @@ export async function addToEntity(who: number, roundCount: number): Promise<numb
     await MemFlow.workflow.sleepFor("50 milliseconds");
   }
   return sums;
+}
+
+async function untilOpen(memory: Entity): Promise<void> {
+  while ((await memory.get("open")) !== true) await MemFlow.workflow.sleepFor("200 milliseconds");
 }
