@@ -424,7 +424,8 @@ begin
 
   if v_parts.snapshots is not null then
     update entities e
-    set snapshot = c.document, search = c.search, snapshot_no = c.no, stale = e.last_no > c.no
+    -- A document may be JSON null, which a record reads as SQL's.
+    set snapshot = coalesce(c.document, 'null'), search = c.search, snapshot_no = c.no, stale = e.last_no > c.no
     from json_to_recordset(v_parts.snapshots) as c (run uuid, entity uuid, no bigint, document jsonb, search jsonb)
     where e.entity_id = c.entity and e.snapshot_no < c.no and (p_live is null or c.run = any (p_live));
   end if;

@@ -47,6 +47,16 @@ test("a run and its hooks on several processes lose no update, also when one of 
   expect(await checkStore({ source: resolveConnection(store.url), schema: store.namespace })).toEqual([]);
 });
 
+test("a memory that is null at the run's end is kept as it is", async () => {
+  const store = await setup();
+  const forget = async (): Promise<unknown> => await (await MemFlow.workflow.entity()).set(null);
+  await store.engine({ taskQueue: QUEUE, workflows: { forget } });
+  const handle = await store.client.workflow.start({ taskQueue: QUEUE, workflowName: "forget" });
+  expect(await handle.result()).toBeNull();
+  expect(await handle.entity()).toBeNull();
+  expect(await store.query("select snapshot from entities")).toEqual([{ snapshot: null }]);
+});
+
 test("each operation gives what MemFlow says it gives", async () => {
   const store = await setup();
   const operations = async (): Promise<unknown[]> => {
