@@ -1,0 +1,413 @@
+/**
+ * Reads and writes objects of one API server.
+ *
+ * Promises: answers are typed by what was asked for; a failure is a `KubeError` with a stable code; each try has its own
+ * limit; a request that the server refused unseen (429, or 503 with Retry-After) is sent again after the time that it asked
+ * for, a read also when nobody answered. A write of which nobody knows whether it was carried out is the caller's to look
+ * after. Every write says by which field manager. It holds no objects: that is the reflector's part.
+ */
+import type { KubeConfig } from "@kubernetes/client-node";
+import { backoffMs } from "./backoff.ts";
+import type { Backoff } from "./backoff.ts";
+import { sleep, systemClock } from "./clock.ts";
+import type { Clock } from "./clock.ts";
+import {
+  KubeProtocolError,
+  KubeTimeoutError,
+  KubeUnreachableError,
+  NotFoundError,
+  retryAfterMsOf,
+  ServerError,
+  TooManyRequestsError,
+} from "./errors.ts";
+import { collectionPath, objectPath } from "./resource-type.ts";
+import type { ResourceType } from "./resource-type.ts";
+import { answerError } from "./status-answer.ts";
+import { describe, isSuccess, Transport } from "./transport.ts";
+import type { HttpCall } from "./transport.ts";
+import { readWatchEvents } from "./watch-stream.ts";
+import type { WatchEvent } from "./watch-stream.ts";
+import { identityOf, nameOf } from "./wire.ts";
+import type { KubeList, KubeObject, ObjectName, Scale } from "./wire.ts";
+
+/** How a client behaves; every value has a default. */
+export interface KubeClientOptions {
+  readonly kubeConfig: KubeConfig;
+  /** For each try (default 15,000). */
+  readonly attemptTimeoutMs?: number;
+  /** Tries of one request, from 1 (default 4). */
+  readonly attemptMax?: number;
+  readonly backoff?: Backoff;
+  readonly clock?: Clock;
+  readonly random?: () => number;
+  /** Asked before each write; throws to refuse it. For those who may write only while they lead. */
+  readonly mayWrite?: () => void;
+}
+
+/** For one call. */
+export interface CallOptions {
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** What a write says besides the object. */
+export interface WriteOptions extends CallOptions {
+  /** Who owns the fields: one name for each concern, so that no concern undoes another's. */
+  readonly fieldManager: string;
+  readonly subresource?: "status" | undefined;
+}
+
+/** A server-side apply. */
+export interface ApplyOptions extends WriteOptions {
+  /** Takes fields from other managers (default true, as controllers should); false: a conflict instead. */
+  readonly force?: boolean;
+}
+
+/** A change of parts of an object. */
+export type Patch =
+  | { readonly kind: "merge"; readonly body: Readonly<Record<string, unknown>> }
+  | { readonly kind: "json"; readonly body: readonly Readonly<Record<string, unknown>>[] };
+
+/** What a list or a watch is narrowed to. */
+export interface Selection {
+  /** Left out: all namespaces. */
+  readonly namespace?: string | undefined;
+  readonly labelSelector?: string | undefined;
+  readonly fieldSelector?: string | undefined;
+}
+
+/** One page of a list. */
+export interface ListOptions extends Selection, CallOptions {
+  readonly limit?: number;
+  /** The token of the page before. */
+  readonly continueToken?: string;
+}
+
+/** A page, and what the next one is asked for with. */
+export interface ListPage<T> {
+  readonly items: readonly T[];
+  readonly resourceVersion: string;
+  readonly continueToken: string | undefined;
+}
+
+/** A watch. */
+export interface WatchOptions extends Selection {
+  readonly resourceVersion: string;
+  /** After which the server ends it. */
+  readonly timeoutSeconds: number;
+  /** Without a line for so long, it ends with `WatchIdleError`. */
+  readonly idleMs: number;
+  /** Ends it. */
+  readonly signal: AbortSignal;
+}
+
+/** A delete. */
+export interface DeleteOptions extends CallOptions {
+  /** Only the object with this uid, not another one of the same name. */
+  readonly uid?: string;
+  readonly resourceVersion?: string;
+  readonly propagation?: "Background" | "Foreground" | "Orphan";
+  readonly gracePeriodSeconds?: number;
+}
+
+const ATTEMPT_TIMEOUT_MS = 15_000;
+const ATTEMPT_MAX = 4;
+const BACKOFF: Backoff = { firstMs: 250, maxMs: 5_000 };
+const PATCH_TYPES = { merge: "application/merge-patch+json", json: "application/json-patch+json" } as const;
+const NEVER = new AbortController().signal;
+const JSON_TYPE = { "content-type": "application/json" } as const;
+
+/** A client of one API server. */
+export class KubeClient {
+  readonly clock: Clock;
+  readonly #transport: Transport;
+  readonly #options: KubeClientOptions;
+
+  constructor(options: KubeClientOptions) {
+    this.#options = options;
+    this.clock = options.clock ?? systemClock;
+    this.#transport = new Transport(options.kubeConfig, this.clock);
+  }
+
+  /**
+   * Reads an object.
+   *
+   * @throws {NotFoundError} When it is not there.
+   */
+  get<T extends KubeObject>(type: ResourceType<T>, name: ObjectName, options: CallOptions = {}): Promise<T> {
+    return this.#sendFor<T>({
+      method: "GET",
+      path: objectPath(type, name),
+      headers: acceptOf(type, "PartialObjectMetadata"),
+      signal: options.signal,
+    });
+  }
+
+  /** Reads an object that need not be there. */
+  async find<T extends KubeObject>(
+    type: ResourceType<T>,
+    name: ObjectName,
+    options: CallOptions = {},
+  ): Promise<T | undefined> {
+    try {
+      return await this.get(type, name, options);
+    } catch (error) {
+      if (error instanceof NotFoundError) return undefined;
+      throw error;
+    }
+  }
+
+  /**
+   * Reads a page of a list, as it is now; all pages of a list show the same moment.
+   *
+   * @returns The objects ordered by key, each with the apiVersion and kind that the server leaves out of lists.
+   * @throws {GoneError} When the token of the next page has run out: begin anew.
+   */
+  async list<T extends KubeObject>(type: ResourceType<T>, options: ListOptions = {}): Promise<ListPage<T>> {
+    const page = await this.#sendFor<KubeList<T>>({
+      method: "GET",
+      path: collectionPath(type, options.namespace),
+      query: {
+        ...selectionQuery(options),
+        limit: options.limit?.toString(),
+        continue: options.continueToken,
+      },
+      headers: acceptOf(type, "PartialObjectMetadataList"),
+      signal: options.signal,
+    });
+    const { continue: continueToken, resourceVersion = "" } = page.metadata ?? {};
+    return {
+      items: page.items.map((item) => ({ apiVersion: type.apiVersion, kind: type.kind, ...item })),
+      resourceVersion,
+      continueToken: continueToken === "" ? undefined : continueToken,
+    };
+  }
+
+  /**
+   * Watches from a resource version on.
+   *
+   * @returns Once the server accepted: the events in order, bookmarks included, as `readWatchEvents` gives them out.
+   * @throws {GoneError} When the resource version is too old; the events may reject with it too.
+   */
+  async watch<T extends KubeObject>(
+    type: ResourceType<T>,
+    options: WatchOptions,
+  ): Promise<AsyncIterable<WatchEvent<T>>> {
+    const { idleMs, signal } = options;
+    const call: HttpCall = {
+      method: "GET",
+      path: collectionPath(type, options.namespace),
+      query: {
+        ...selectionQuery(options),
+        watch: "true",
+        allowWatchBookmarks: "true",
+        resourceVersion: options.resourceVersion,
+        timeoutSeconds: options.timeoutSeconds.toString(),
+      },
+      headers: acceptOf(type, "PartialObjectMetadata"),
+      timeoutMs: this.#attemptTimeoutMs,
+      signal,
+    };
+    const answer = await this.#transport.open(call);
+    if (!("body" in answer)) throw answerError(describe(call), answer);
+    return readWatchEvents<T>({
+      request: describe(call),
+      body: answer.body,
+      idleMs,
+      clock: this.clock,
+      signal,
+    });
+  }
+
+  /**
+   * Creates an object.
+   *
+   * @throws {AlreadyExistsError} When the name is taken.
+   */
+  create<T extends KubeObject>(type: ResourceType<T>, object: T, options: WriteOptions): Promise<T> {
+    const { namespace } = object.metadata ?? {};
+    if (type.namespaced && namespace === undefined) {
+      throw new TypeError(`${type.kind} "${object.metadata?.name ?? ""}" needs a namespace`);
+    }
+    return this.#write<T>(
+      { method: "POST", path: collectionPath(type, namespace), headers: JSON_TYPE, ...bodyOf(type, object) },
+      options,
+    );
+  }
+
+  /**
+   * Replaces an object as it was read: with its resource version.
+   *
+   * @throws {ConflictError} When it changed since.
+   */
+  replace<T extends KubeObject>(type: ResourceType<T>, object: T, options: WriteOptions): Promise<T> {
+    const path = objectPath(type, identityOf(object), options.subresource);
+    return this.#write<T>({ method: "PUT", path, headers: JSON_TYPE, ...bodyOf(type, object) }, options);
+  }
+
+  /**
+   * Applies an object: what it says becomes so and is owned by the field manager, what the manager said earlier and no
+   * longer says is removed, all else is left alone. The object is created if need be, but not through a subresource.
+   *
+   * @throws {ConflictError} When another manager owns a field of it and `force` is false.
+   * @see https://kubernetes.io/docs/reference/using-api/server-side-apply/
+   */
+  apply<T extends KubeObject>(type: ResourceType<T>, object: T, options: ApplyOptions): Promise<T> {
+    return this.#write<T>(
+      {
+        method: "PATCH",
+        path: objectPath(type, nameOf(object), options.subresource),
+        query: { force: String(options.force ?? true) },
+        // JSON is YAML; servers before 1.32 know no other name for it.
+        headers: { "content-type": "application/apply-patch+yaml" },
+        ...bodyOf(type, object),
+      },
+      options,
+    );
+  }
+
+  /** Changes parts of an object that is there. */
+  patch<T extends KubeObject>(
+    type: ResourceType<T>,
+    name: ObjectName,
+    patch: Patch,
+    options: WriteOptions,
+  ): Promise<T> {
+    return this.#write<T>(
+      {
+        method: "PATCH",
+        path: objectPath(type, name, options.subresource),
+        headers: { "content-type": PATCH_TYPES[patch.kind] },
+        body: JSON.stringify(patch.body),
+      },
+      options,
+    );
+  }
+
+  /**
+   * Deletes an object; with finalizers, or in the foreground, it goes later.
+   *
+   * @returns Whether it was there.
+   * @throws {ConflictError} When uid or resource version are not those given.
+   */
+  async delete(
+    type: ResourceType<KubeObject>,
+    name: ObjectName,
+    options: DeleteOptions = {},
+  ): Promise<boolean> {
+    this.#options.mayWrite?.();
+    const { uid, resourceVersion, gracePeriodSeconds } = options;
+    const body = {
+      apiVersion: "v1",
+      kind: "DeleteOptions",
+      preconditions: { uid, resourceVersion },
+      propagationPolicy: options.propagation ?? "Background",
+      gracePeriodSeconds,
+    };
+    const call = { method: "DELETE", path: objectPath(type, name), headers: JSON_TYPE } as const;
+    try {
+      await this.#sendFor<KubeObject>({ ...call, body: JSON.stringify(body), signal: options.signal });
+      return true;
+    } catch (error) {
+      if (error instanceof NotFoundError) return false;
+      throw error;
+    }
+  }
+
+  /** Reads the scale of an object: wanted and actual replicas. */
+  readScale(type: ResourceType<KubeObject>, name: ObjectName, { signal }: CallOptions = {}): Promise<Scale> {
+    return this.#sendFor<Scale>({ method: "GET", path: objectPath(type, name, "scale"), signal });
+  }
+
+  /** Sets the wanted replicas of an object, and touches nothing else of it. */
+  writeScale(
+    type: ResourceType<KubeObject>,
+    name: ObjectName,
+    { replicas, ...options }: { readonly replicas: number } & Omit<WriteOptions, "subresource">,
+  ): Promise<Scale> {
+    return this.#write<Scale>(
+      {
+        method: "PATCH",
+        path: objectPath(type, name, "scale"),
+        headers: { "content-type": PATCH_TYPES.merge },
+        body: JSON.stringify({ spec: { replicas } }),
+      },
+      options,
+    );
+  }
+
+  /** Closes the connections; what is under way fails. */
+  close(): Promise<void> {
+    return this.#transport.close();
+  }
+
+  get #attemptTimeoutMs(): number {
+    return this.#options.attemptTimeoutMs ?? ATTEMPT_TIMEOUT_MS;
+  }
+
+  #write<Answer>(
+    call: Omit<HttpCall, "timeoutMs" | "signal">,
+    { fieldManager, signal }: Pick<WriteOptions, "fieldManager" | "signal">,
+  ): Promise<Answer> {
+    this.#options.mayWrite?.();
+    return this.#sendFor<Answer>({ ...call, query: { ...call.query, fieldManager }, signal });
+  }
+
+  /** Sends a request until an answer stands, and reads its JSON. */
+  async #sendFor<Answer>(request: Omit<HttpCall, "timeoutMs">): Promise<Answer> {
+    const call = { ...request, timeoutMs: this.#attemptTimeoutMs };
+    const attemptMax = this.#options.attemptMax ?? ATTEMPT_MAX;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.#sendOnce<Answer>(call);
+      } catch (error) {
+        if (attempt >= attemptMax || !mayRepeat(call, error)) throw error;
+        await this.#waitAfter(error, attempt, call.signal);
+        // Who led when the write was made need not lead any more.
+        if (call.method !== "GET") this.#options.mayWrite?.();
+      }
+    }
+  }
+
+  async #sendOnce<Answer>(call: HttpCall): Promise<Answer> {
+    const answer = await this.#transport.send(call);
+    if (!isSuccess(answer.status)) throw answerError(describe(call), answer);
+    try {
+      return JSON.parse(answer.text) as Answer;
+    } catch (cause) {
+      throw new KubeProtocolError(describe(call), "the answer is not JSON", cause);
+    }
+  }
+
+  async #waitAfter(error: unknown, attempt: number, signal: AbortSignal | undefined): Promise<void> {
+    const random = (this.#options.random ?? Math.random)();
+    const delayMs = backoffMs(this.#options.backoff ?? BACKOFF, attempt, random, retryAfterMsOf(error));
+    await sleep(this.clock, delayMs, signal ?? NEVER);
+    signal?.throwIfAborted();
+  }
+}
+
+/** Whether sending it again does no harm: the server refused it unseen, or it only reads. */
+function mayRepeat(call: HttpCall, error: unknown): boolean {
+  if (error instanceof TooManyRequestsError) return true;
+  if (error instanceof ServerError && error.retryAfterMs !== undefined) return true;
+  return (
+    call.method === "GET" &&
+    (error instanceof KubeUnreachableError ||
+      error instanceof KubeTimeoutError ||
+      error instanceof KubeProtocolError ||
+      error instanceof ServerError)
+  );
+}
+
+function selectionQuery({ labelSelector, fieldSelector }: Selection): Record<string, string | undefined> {
+  return { labelSelector, fieldSelector };
+}
+
+/** The server converts to metadata when it is asked to by content negotiation. */
+function acceptOf(type: ResourceType<KubeObject>, partialKind: string): Record<string, string> {
+  return type.detail === "full" ? {} : { accept: `application/json;as=${partialKind};g=meta.k8s.io;v=v1` };
+}
+
+function bodyOf(type: ResourceType<KubeObject>, object: KubeObject): { readonly body: string } {
+  return { body: JSON.stringify({ ...object, apiVersion: type.apiVersion, kind: type.kind }) };
+}

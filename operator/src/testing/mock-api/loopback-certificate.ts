@@ -1,0 +1,26 @@
+/**
+ * A certificate for 127.0.0.1 that is its own authority, and its key.
+ *
+ * Published with the sources, so it proves nothing: for the mock API server alone.
+ */
+
+/** Valid until 2126. */
+export const LOOPBACK_CERTIFICATE = `-----BEGIN CERTIFICATE-----
+MIIBpjCCAU2gAwIBAgIUYM9h5009ipqDirJ9ZjUCcb0BgN0wCgYIKoZIzj0EAwIw
+GjEYMBYGA1UEAwwPbW9jay1hcGktc2VydmVyMCAXDTI2MTEyMzA3MjQ1OFoYDzIx
+MjYxMDMwMDcyNDU4WjAaMRgwFgYDVQQDDA9tb2NrLWFwaS1zZXJ2ZXIwWTATBgcq
+hkjOPQIBBggqhkjOPQMBBwNCAARfpkZ490aM6RyhPVBTnP0M/+YTjZMdhwOnVo00
+1RBVrcoe0R6hzjOsyITA3//anDCFiL7aFxmk/PSTWbbObaY4o28wbTAdBgNVHQ4E
+FgQUbRTa1i/upyByDgcBlyFDvKi8BD0wHwYDVR0jBBgwFoAUbRTa1i/upyByDgcB
+lyFDvKi8BD0wGgYDVR0RBBMwEYcEfwAAAYIJbG9jYWxob3N0MA8GA1UdEwEB/wQF
+MAMBAf8wCgYIKoZIzj0EAwIDRwAwRAIgP95nDnTKPjG7buQnZPyGGG1X2acfSHq0
+4nRv/Xaw/ikCIA/wsHDcpqJ8UL6b0OdyDMUJwckYlQZRm4whaeYVBm2j
+-----END CERTIFICATE-----
+`;
+
+export const LOOPBACK_KEY = `-----BEGIN PRIVATE KEY-----
+MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgb0MmCnzNbUKm+K8t
+fhqdxWq0E1Jrr7C58QQ3AZdfDDqhRANCAARfpkZ490aM6RyhPVBTnP0M/+YTjZMd
+hwOnVo001RBVrcoe0R6hzjOsyITA3//anDCFiL7aFxmk/PSTWbbObaY4
+-----END PRIVATE KEY-----
+`;
