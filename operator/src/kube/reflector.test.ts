@@ -7,6 +7,7 @@ import type { Fault, FaultTarget, WatchBreak } from "../testing/mock-api/faults.
 import { MockApiServer } from "../testing/mock-api/mock-api-server.ts";
 import { widget, WIDGETS } from "../testing/widgets.ts";
 import type { Widget } from "../testing/widgets.ts";
+import { KubeProtocolError } from "./errors.ts";
 import { KubeClient } from "./kube-client.ts";
 import { Reflector } from "./reflector.ts";
 import type { ObjectChange, ReflectorOptions } from "./reflector.ts";
@@ -371,6 +372,7 @@ test("a server that went back in time, as after a restore, is listed anew", asyn
   await untilWatching(bundle, 2);
   api.cluster.create(WIDGETS, widget("b"));
   await untilHeard(bundle, "added b");
+  expect(reflector.state.lastError).toBeInstanceOf(KubeProtocolError);
 });
 
 test("an object that was made anew under its name while nobody watched is told as deleted and added", async () => {

@@ -237,7 +237,7 @@ function makeAgent(options: Extract<DispatcherOptions, { type: "agent" | "none" 
 /** Credentials may take as long as their command likes, and do not know our signal. */
 function rejectOnAbort<Result>(result: Promise<Result>, signal: AbortSignal): Promise<Result> {
   return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason);
+    const onAbort = (): void => reject(signal.reason as Error);
     if (signal.aborted) onAbort();
     else signal.addEventListener("abort", onAbort, { once: true });
     result.then(resolve, reject).finally(() => signal.removeEventListener("abort", onAbort));
@@ -260,7 +260,11 @@ function fingerprintOf(options: DispatcherOptions): string {
   const tls = options.type === "agent" ? options.connect : options.type === "none" ? {} : options.requestTls;
   const uri = "uri" in options ? options.uri : "";
   const parts = [tls.ca, tls.cert, tls.key, tls.pfx, tls.passphrase, tls.rejectUnauthorized, tls.servername];
-  return [options.type, uri, ...parts.map((part) => String(part ?? ""))].join("\n");
+  return [options.type, uri, ...parts.map(textOf)].join("\n");
+}
+
+function textOf(part: unknown): string {
+  return Buffer.isBuffer(part) ? part.toString("base64") : part === undefined ? "" : JSON.stringify(part);
 }
 
 function definedOf(query: Readonly<Record<string, string | undefined>>): Record<string, string> {

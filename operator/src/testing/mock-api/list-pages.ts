@@ -40,7 +40,10 @@ export class ListPages {
     const pageItems = limit > 0 ? items.slice(0, limit) : items;
     const left = items.slice(pageItems.length);
     // As in Kubernetes, the items of a list do not repeat its type.
-    const bare = pageItems.map(({ apiVersion: _, kind: __, ...item }) => item);
+    const bare = pageItems.map((item) => {
+      const { apiVersion: _apiVersion, kind: _kind, ...rest } = item;
+      return rest;
+    });
     if (left.length === 0) return { metadata: { resourceVersion: String(revision) }, items: bare };
     const token = `page-${this.#nextToken++}`;
     this.#rests.set(token, { revision, items: left });

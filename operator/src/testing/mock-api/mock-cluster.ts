@@ -120,7 +120,7 @@ export class MockCluster {
         `Operation cannot be fulfilled on ${type.plural} "${had.name ?? ""}": the object has been modified`,
       );
     }
-    const config = merged(current.object, copyOf(object) as JsonObject, means.subresource);
+    const config = merged(current.object, copyOf(object), means.subresource);
     return this.#store(type, ownChanges(current, { manager: means.manager, config })) as T;
   }
 
@@ -131,7 +131,7 @@ export class MockCluster {
   ): T {
     const current = this.#table(type).get(keyOf(nameOf(config)));
     if (!current && means.subresource !== undefined) throw notFound(type, nameOf(config));
-    const narrowed = onlyPart(copyOf(config) as JsonObject, means.subresource);
+    const narrowed = onlyPart(copyOf(config), means.subresource);
     const base = current ?? { object: freshObject(type, namedOnly(config)), owners: new Map() };
     return this.#store(type, applyConfig(base, { manager: means.manager, config: narrowed, force })) as T;
   }
@@ -167,7 +167,7 @@ export class MockCluster {
     const before = this.#table(type).get(key)?.object;
     const metadata = object["metadata"] as JsonObject;
     metadata["managedFields"] = managedFieldsOf(owners, type.apiVersion);
-    if (before && isEqual(object, before)) return copyOf(object) as KubeObject;
+    if (before && isEqual(object, before)) return copyOf(object);
     const { finalizers, deletionTimestamp } = metadata;
     if (deletionTimestamp !== undefined && (finalizers === undefined || isEqual(finalizers, []))) {
       return this.#remove(type, object);
@@ -178,7 +178,7 @@ export class MockCluster {
     metadata["resourceVersion"] = String(++this.#revision);
     this.#table(type).set(key, { object, owners });
     this.#note(type, before ? "MODIFIED" : "ADDED", object, before);
-    return copyOf(object) as KubeObject;
+    return copyOf(object);
   }
 
   #remove(type: ResourceType<KubeObject>, last: JsonObject): KubeObject {
@@ -188,7 +188,7 @@ export class MockCluster {
     (object["metadata"] as JsonObject)["resourceVersion"] = String(++this.#revision);
     this.#table(type).delete(key);
     this.#note(type, "DELETED", object, before);
-    return object as KubeObject;
+    return object;
   }
 
   #note(
@@ -267,6 +267,7 @@ function definedMember(name: string, value: unknown): JsonObject {
 }
 
 /** What the generation counts the changes of: all but metadata and status. */
-function desired({ metadata: _, status: __, ...rest }: JsonObject): JsonObject {
+function desired(object: JsonObject): JsonObject {
+  const { metadata: _metadata, status: _status, ...rest } = object;
   return rest;
 }
