@@ -9,6 +9,9 @@ import type { FieldPath } from "./yaml-documents.ts";
 /** A fault of one field. */
 export interface FieldFault {
   readonly path: FieldPath;
+  /** What is wrong with it: `got 0, must be >= 1`. */
+  readonly reason: string;
+  /** Path and reason. */
   readonly message: string;
 }
 
@@ -28,7 +31,7 @@ export function faultsOf(issues: readonly Issue[], document: unknown): FieldFaul
 }
 
 /** Writes a path as in kubectl's messages: `spec.workers.env[2].name`. */
-function formatPath(path: FieldPath): string {
+export function formatPath(path: FieldPath): string {
   return path
     .map((step, index) => {
       if (typeof step === "number") return `[${step}]`;
@@ -40,10 +43,12 @@ function formatPath(path: FieldPath): string {
 }
 
 function withPath(path: FieldPath, reason: string): FieldFault {
-  return { path, message: path.length === 0 ? reason : `${formatPath(path)}: ${reason}` };
+  return { path, reason, message: path.length === 0 ? reason : `${formatPath(path)}: ${reason}` };
 }
 
 function describe(issue: Issue, value: unknown): string {
+  // A rule of our own says by itself what a field lacks, and a whole map beside its message would only hide it.
+  if (issue.code === "custom" && (value === undefined || typeof value === "object")) return issue.message;
   if (value === undefined) return "is missing";
   return `got ${show(value)}, ${requirement(issue)}`;
 }

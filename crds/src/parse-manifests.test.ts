@@ -1,6 +1,6 @@
 /** Manifests are read as a cluster would read them, and every fault names its line, its path and what it must be. */
 import { expect, test } from "vitest";
-import { durationMs } from "./fields.ts";
+import { durationMs } from "./durations.ts";
 import { queueNameOf } from "./kinds/task-queue.ts";
 import { workflowNameOf } from "./kinds/workflow.ts";
 import { ManifestError } from "./manifest-error.ts";
@@ -87,7 +87,7 @@ test("all faults of all files are shown at once", () => {
   const taskQueue = TASK_QUEUE.replace("minReplicas: 1", "minReplicas: many").replace("info", "[1, 2]");
   const store = STORE.replace("name: main", "name: Main").replace("{name: postgres}", "{}");
   expect(faults(store, taskQueue)).toEqual([
-    'file-1.yaml:4: metadata.name: got "Main", must be lower-case letters, digits and "-", and begin and end with a letter or digit',
+    'file-1.yaml:4: metadata.name: got "Main", must have a metadata.name of <= 63 lower-case letters, digits and "-" that begins and ends with a letter or digit',
     "file-1.yaml:7: spec.connection.secretRef.name: is missing",
     'file-2.yaml:8: spec.scaling.minReplicas: got "many", must be a number',
     "file-2.yaml:14: spec.workers.env[0].value: got [1,2], must be a string",
@@ -108,10 +108,13 @@ test("rules over several fields name what they compare", () => {
     "image: {ref: example/agent:1}",
     "image: {ref: a}\n      artifact: {image: b}",
   );
-  expect(faults(STORE, twice)[0]).toContain("spec.workers.source: got {");
-  expect(faults(STORE, twice)[0]).toContain("must have exactly one of image, code and artifact");
+  expect(faults(STORE, twice)).toEqual([
+    "file-2.yaml:11: spec.workers.source: must have exactly one of image, code and artifact",
+  ]);
   const manual = TASK_QUEUE.replace("minReplicas: 1", "mode: Manual");
-  expect(faults(STORE, manual)).toEqual(["file-2.yaml:5: spec.replicas: is missing"]);
+  expect(faults(STORE, manual)).toEqual([
+    "file-2.yaml:5: spec.replicas: is required with scaling.mode Manual",
+  ]);
 });
 
 test("a reference to a resource that is not there is a fault of the one that refers", () => {
@@ -157,7 +160,7 @@ test("other groups are left alone, other kinds and versions of ours are not", ()
   const secret = "apiVersion: v1\nkind: Secret\nmetadata: {name: x}\nstringData: {uri: y}\n";
   expect(faults(STORE, secret)).toEqual([]);
   expect(faults(STORE.replace("kind: Store", "kind: Shop"))).toEqual([
-    'file-1.yaml:2: kind: got "Shop", must be one of Store, TaskQueue, Workflow',
+    'file-1.yaml:2: kind: got "Shop", must be one of Store, TaskQueue, Workflow, Schedule',
   ]);
   expect(faults(STORE.replace("v1alpha1", "v9"))).toEqual([
     'file-1.yaml:1: apiVersion: got "memflow.io/v9", must be "memflow.io/v1alpha1"',

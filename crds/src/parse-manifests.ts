@@ -5,7 +5,9 @@
  * Documents of other groups (a Secret beside the Store) are left alone; an unknown kind of this group is a fault.
  */
 import { faultsOf } from "./field-faults.ts";
-import { API_VERSION } from "./fields.ts";
+import { API_GROUP, API_VERSION } from "./fields.ts";
+import { scheduleSchema } from "./kinds/schedule.ts";
+import type { Schedule } from "./kinds/schedule.ts";
 import { storeSchema } from "./kinds/store.ts";
 import type { Store } from "./kinds/store.ts";
 import { queueNameOf, taskQueueSchema } from "./kinds/task-queue.ts";
@@ -34,14 +36,20 @@ export interface PlacedWorkflow extends Placed<Workflow> {
   readonly taskQueue: TaskQueue;
 }
 
+/** A Schedule with the Workflow of which it starts runs. */
+export interface PlacedSchedule extends Placed<Schedule> {
+  readonly workflow: Workflow;
+}
+
 /** Everything that a set of manifests declares, in the order of the files. */
 export interface Manifests {
   readonly stores: readonly Placed<Store>[];
   readonly taskQueues: readonly PlacedTaskQueue[];
   readonly workflows: readonly PlacedWorkflow[];
+  readonly schedules: readonly PlacedSchedule[];
 }
 
-type Resource = Store | TaskQueue | Workflow;
+type Resource = Store | TaskQueue | Workflow | Schedule;
 
 /** A checked document that can still say where its fields stand. */
 interface Candidate {
@@ -49,8 +57,12 @@ interface Candidate {
   readonly document: YamlDocument;
 }
 
-const SCHEMAS = { Store: storeSchema, TaskQueue: taskQueueSchema, Workflow: workflowSchema } as const;
-const GROUP = "memflow.io/";
+const SCHEMAS = {
+  Store: storeSchema,
+  TaskQueue: taskQueueSchema,
+  Workflow: workflowSchema,
+  Schedule: scheduleSchema,
+} as const;
 
 /**
  * Reads a set of manifests.
@@ -94,7 +106,7 @@ function checkDocument(document: YamlDocument): {
       problems: [problem(document, ["apiVersion"], `apiVersion: must be a string like "${API_VERSION}"`)],
     };
   }
-  if (!apiVersion.startsWith(GROUP)) return { problems: [] };
+  if (!apiVersion.startsWith(`${API_GROUP}/`)) return { problems: [] };
   if (apiVersion !== API_VERSION) {
     const message = `apiVersion: got ${JSON.stringify(apiVersion)}, must be "${API_VERSION}"`;
     return { problems: [problem(document, ["apiVersion"], message)] };
@@ -132,30 +144,55 @@ function resolveReferences(candidates: readonly Candidate[], problems: ManifestP
   const stores: Placed<Store>[] = [];
   const taskQueues: PlacedTaskQueue[] = [];
   const workflows: PlacedWorkflow[] = [];
+  const schedules: PlacedSchedule[] = [];
   const all = candidates.map((candidate) => candidate.resource);
-  const missing = (document: YamlDocument, path: FieldPath, target: string): void => {
-    problems.push(problem(document, path, `${path.join(".")}: ${target} not found in the given files`));
-  };
   for (const { resource, document } of candidates) {
     const place = { file: document.file, line: document.lineOf([]) };
-    const isTarget = (other: Resource, name: string): boolean =>
-      other.metadata.name === name && other.metadata.namespace === resource.metadata.namespace;
-    if (resource.kind === "Store") {
-      stores.push({ resource, ...place });
-    } else if (resource.kind === "TaskQueue") {
-      const { name } = resource.spec.storeRef;
-      const store = all.find((other) => other.kind === "Store" && isTarget(other, name));
-      if (store?.kind === "Store") taskQueues.push({ resource, store, ...place });
-      else missing(document, ["spec", "storeRef", "name"], `Store "${name}"`);
-    } else {
-      const { name } = resource.spec.taskQueueRef;
-      const taskQueue = all.find((other) => other.kind === "TaskQueue" && isTarget(other, name));
-      if (taskQueue?.kind === "TaskQueue") workflows.push({ resource, taskQueue, ...place });
-      else missing(document, ["spec", "taskQueueRef", "name"], `TaskQueue "${name}"`);
+    const find = <Kind extends Resource["kind"]>(kind: Kind, field: string, name: string) => {
+      const target = findTarget(all, resource, kind, name);
+      if (target !== undefined) return target;
+      const message = `spec.${field}.name: ${kind} "${name}" not found in the given files`;
+      problems.push(problem(document, ["spec", field, "name"], message));
+      return undefined;
+    };
+    switch (resource.kind) {
+      case "Store":
+        stores.push({ resource, ...place });
+        break;
+      case "TaskQueue": {
+        const store = find("Store", "storeRef", resource.spec.storeRef.name);
+        if (store !== undefined) taskQueues.push({ resource, store, ...place });
+        break;
+      }
+      case "Workflow": {
+        const taskQueue = find("TaskQueue", "taskQueueRef", resource.spec.taskQueueRef.name);
+        if (taskQueue !== undefined) workflows.push({ resource, taskQueue, ...place });
+        break;
+      }
+      case "Schedule": {
+        const workflow = find("Workflow", "workflowRef", resource.spec.workflowRef.name);
+        if (workflow !== undefined) schedules.push({ resource, workflow, ...place });
+        break;
+      }
     }
   }
   problems.push(...findSharedNames(taskQueues, workflows, candidates));
-  return { stores, taskQueues, workflows };
+  return { stores, taskQueues, workflows, schedules };
+}
+
+/** References stay in the Kubernetes namespace of the one that refers. */
+function findTarget<Kind extends Resource["kind"]>(
+  all: readonly Resource[],
+  from: Resource,
+  kind: Kind,
+  name: string,
+): Extract<Resource, { readonly kind: Kind }> | undefined {
+  return all.find(
+    (other): other is Extract<Resource, { readonly kind: Kind }> =>
+      other.kind === kind &&
+      other.metadata.name === name &&
+      other.metadata.namespace === from.metadata.namespace,
+  );
 }
 
 /** Two resources may not stand for one queue of a Store, nor for one workflow of a queue. */

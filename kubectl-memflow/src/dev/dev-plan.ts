@@ -71,8 +71,6 @@ export interface DevPlan {
 const REPLICA_MAX = 4;
 /** A developer's Ctrl-C should not wait for a cluster's drain time. */
 const GRACE_MS_MAX = 10_000;
-const DEFAULT_DRAIN = "60s";
-const DEFAULT_ACTIVITY_MAX = 100;
 
 /** A Workflow without `spec.retry` is not tried again; the SDK's own default would try three times. */
 const NO_RETRY: RunRetry = { maximumAttempts: 1 };
@@ -130,8 +128,8 @@ function planQueue(placed: PlacedTaskQueue): QueuePlan {
     schema: placed.store.spec.schema,
     module: path.resolve(path.dirname(placed.file), metadata.annotations[DEV_MODULE_ANNOTATION] ?? "."),
     replicas: Math.min(REPLICA_MAX, Math.max(1, wanted)),
-    activityMax: spec.workers.concurrency?.activities ?? DEFAULT_ACTIVITY_MAX,
-    graceMs: Math.min(GRACE_MS_MAX, durationMs(spec.workers.drain?.timeout ?? DEFAULT_DRAIN)),
+    activityMax: spec.workers.concurrency.activities,
+    graceMs: Math.min(GRACE_MS_MAX, durationMs(spec.workers.drain.timeout)),
     environment,
     inheritedVariables: spec.workers.env.filter((one) => one.valueFrom !== undefined).map((one) => one.name),
   };
