@@ -7,7 +7,7 @@
 import { z } from "zod";
 import { API_VERSION, LABEL_KEYS, LABEL, LABEL_MAX, mapOf, NAME_MAX, resourceName, text } from "./fields.ts";
 import { celText } from "./patterns.ts";
-import { withRules } from "./rules.ts";
+import { declareRules } from "./rules.ts";
 import type { Rule } from "./rules.ts";
 
 const ANNOTATION_LENGTH_MAX = 65_536;
@@ -26,31 +26,38 @@ function given<Value>() {
   return z.custom<Value>(() => true).optional();
 }
 
-/** Kubernetes' metadata of one object. */
-const metadata = z.strictObject({
-  name: text(NAME_MAX).describe("Name, unique for its kind in the Kubernetes namespace."),
-  namespace: resourceName.default("default").describe("Kubernetes namespace (default: default)."),
-  labels: mapOf({
-    value: z.string().max(LABEL_MAX),
-    entriesMax: METADATA_ENTRIES_MAX,
-    keys: LABEL_KEYS,
-  }).default({}),
-  annotations: mapOf({
-    value: z.string().max(ANNOTATION_LENGTH_MAX),
-    entriesMax: METADATA_ENTRIES_MAX,
-    keys: LABEL_KEYS,
-  }).default({}),
-  uid: given<string>(),
-  resourceVersion: given<string>(),
-  generation: given<number>(),
-  creationTimestamp: given<string>(),
-  deletionTimestamp: given<string>(),
-  deletionGracePeriodSeconds: given<number>(),
-  finalizers: given<readonly string[]>(),
-  ownerReferences: given<readonly OwnerReference[]>(),
-  managedFields: given<readonly unknown[]>(),
-  selfLink: given<string>(),
-});
+/** Kubernetes' metadata of one object; its name is checked here, so that its fault is shown beside those of other fields. */
+function metadata(name: Rule<Named>) {
+  return z.strictObject({
+    name: text(NAME_MAX)
+      .superRefine((value, context) => {
+        if (!name.holds({ metadata: { name: value } }, { metadata: { name: value } }))
+          context.addIssue({ code: "custom", message: name.message });
+      })
+      .describe("Name, unique for its kind in the Kubernetes namespace."),
+    namespace: resourceName.default("default").describe("Kubernetes namespace (default: default)."),
+    labels: mapOf({
+      value: z.string().max(LABEL_MAX),
+      entriesMax: METADATA_ENTRIES_MAX,
+      keys: LABEL_KEYS,
+    }).default({}),
+    annotations: mapOf({
+      value: z.string().max(ANNOTATION_LENGTH_MAX),
+      entriesMax: METADATA_ENTRIES_MAX,
+      keys: LABEL_KEYS,
+    }).default({}),
+    uid: given<string>(),
+    resourceVersion: given<string>(),
+    generation: given<number>(),
+    creationTimestamp: given<string>(),
+    deletionTimestamp: given<string>(),
+    deletionGracePeriodSeconds: given<number>(),
+    finalizers: given<readonly string[]>(),
+    ownerReferences: given<readonly OwnerReference[]>(),
+    managedFields: given<readonly unknown[]>(),
+    selfLink: given<string>(),
+  });
+}
 
 /** A resource's kind, its name's bound, and what it holds. */
 export interface ResourceOptions<Kind extends string, Spec extends z.ZodType> {
@@ -68,18 +75,24 @@ export interface ResourceOptions<Kind extends string, Spec extends z.ZodType> {
 export function resource<Status, Kind extends string, Spec extends z.ZodType>(
   options: ResourceOptions<Kind, Spec>,
 ) {
+  const name = nameRule(options.nameMax);
   const schema = z.strictObject({
     apiVersion: z.literal(API_VERSION),
     kind: z.literal(options.kind),
-    metadata,
+    metadata: metadata(name),
     spec: options.spec,
     status: given<Status>(),
   });
-  return withRules(schema, [nameRule(options.nameMax) as Rule<z.output<typeof schema>>]);
+  return declareRules(schema, [name]);
+}
+
+/** A resource as far as its name. */
+interface Named {
+  readonly metadata: { readonly name: string };
 }
 
 /** Cluster names may be longer and have dots; what is made for a resource carries its name in a DNS label. */
-function nameRule(nameMax: number): Rule<{ readonly metadata: { readonly name: string } }> {
+function nameRule(nameMax: number): Rule<Named> {
   return {
     cel: `size(self.metadata.name) <= ${nameMax} && self.metadata.name.matches(${celText(LABEL.source)})`,
     message: `must have a metadata.name of <= ${nameMax} lower-case letters, digits and "-" that begins and ends with a letter or digit`,

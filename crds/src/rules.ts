@@ -49,7 +49,15 @@ export function withRules<Schema extends z.ZodType>(
       context.addIssue({ code: "custom", message: rule.message, path: [...(rule.field ?? [])] });
     }
   });
-  return checked.meta({ ...schema.meta(), rules: [...rulesOf(schema), ...rules] });
+  return declareRules(checked, rules);
+}
+
+/** Gives a schema rules that are checked elsewhere: a cluster's place for a rule may be another one than ours. */
+export function declareRules<Schema extends z.ZodType>(
+  schema: Schema,
+  rules: readonly Rule<never>[],
+): Schema {
+  return schema.meta({ ...schema.meta(), rules: [...rulesOf(schema), ...rules] });
 }
 
 /** Gives a schema checks that hold in `memflow dev` at once, and on a cluster through a condition. */
