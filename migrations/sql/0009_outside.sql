@@ -80,7 +80,7 @@ begin
   order by e.entity_id
   for no key update;
   update entities e
-  set snapshot = c.document, search = c.search, snapshot_no = c.no, stale = e.last_no > c.no
+  set snapshot = coalesce(c.document, 'null'), search = c.search, snapshot_no = c.no, stale = e.last_no > c.no
   from json_to_recordset(p_snapshots) as c (entity uuid, no bigint, document jsonb, search jsonb)
   where e.entity_id = c.entity and e.snapshot_no < c.no;
 end;
