@@ -131,6 +131,8 @@ export class CaseLane {
     const ended = this.#allEnded(workflowIds, await startRuns(this.#store, sample, caseName));
     await Promise.race([elsewhere.ended(), ended]);
     this.#worker ??= await this.#startWorker();
+    // No run of this process made them known: who takes over need not replay a run that only waits for them.
+    activityRegistry.register(samples.remote, samples.remoteQueueOf(caseName));
     await serve(this.#worker, caseName);
     await ended;
     return await this.#record(workflowIds, caseName);
@@ -191,7 +193,6 @@ export class CaseLane {
 
 /** Serves a case. The queue of the workflows last: a worker that crashes while it is told what to serve was told it all. */
 export async function serve(worker: EngineWorker, caseName: string): Promise<void> {
-  activityRegistry.register(samples.remote, samples.remoteQueueOf(caseName));
   try {
     await worker.serve(samples.remoteQueueOf(caseName), new Map());
     await worker.serve(caseName, WORKFLOWS);

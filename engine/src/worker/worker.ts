@@ -65,6 +65,8 @@ export class EngineWorker {
   #state: WorkerStatus["state"] = "running";
   #offsetMs = 0;
   #heardMs: number = performance.now();
+  /** What this worker serves, as it was said last. */
+  #announced = "";
   #announcing: Promise<void> = Promise.resolve();
   #rebirth: Promise<void> | undefined;
   #stopping: Promise<void> | undefined;
@@ -130,7 +132,6 @@ export class EngineWorker {
         ...this.#queries.resumeRuns,
         values: [this.#incarnation.workerId, this.#options.buildId ?? null, taskQueue, [...workflows.keys()]],
       });
-      this.#incarnation.pump(taskQueue, true);
       void this.#incarnation.look();
     });
   }
@@ -264,22 +265,28 @@ export class EngineWorker {
 
   /** Says what this worker serves. */
   async #announce(): Promise<void> {
-    const queues = [...this.#services.values()].map(({ taskQueue, workflows }) => ({
-      taskQueue,
-      workflows: [...workflows.keys()],
-      activities: activityRegistry.names(taskQueue),
-    }));
+    const serves = this.#serves();
     const { rows } = await this.#control.query<{ database_ms: number }>({
       ...this.#queries.registerWorker,
       values: [
         this.#incarnation.workerId,
-        JSON.stringify({ processId: process.pid, queues }),
+        serves,
         this.#options.buildId ?? null,
         os.hostname(),
         this.#options.deadAfterMs,
       ],
     });
+    this.#announced = serves;
     this.#hear(rows[0]?.database_ms ?? Date.now());
+  }
+
+  #serves(): string {
+    const queues = [...this.#services.values()].map(({ taskQueue, workflows }) => ({
+      taskQueue,
+      workflows: [...workflows.keys()],
+      activities: activityRegistry.names(taskQueue),
+    }));
+    return JSON.stringify({ processId: process.pid, queues });
   }
 
   /** Activities may become known while workflows run; they are announced soon, not each by itself. */
@@ -292,7 +299,8 @@ export class EngineWorker {
 
   async #announceAfter(previous: Promise<void>): Promise<void> {
     await previous;
-    if (this.#state !== "running") return;
+    // Most that becomes known is for queues of others, or was announced with what came before it.
+    if (this.#state !== "running" || this.#announced === this.#serves()) return;
     await this.#quietly("announcing activities", this.#announce());
     await this.#poll();
   }
