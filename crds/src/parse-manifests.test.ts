@@ -195,3 +195,92 @@ test("durations add up and become milliseconds in one place", () => {
 test("a file past the size of a request is refused before it is read", () => {
   expect(faults(`# ${"x".repeat(4 * 1024 * 1024)}\n`)[0]).toContain("must be <= 3145728");
 });
+
+const SCHEDULE = `apiVersion: memflow.io/v1alpha1
+kind: Schedule
+metadata:
+  name: nightly
+spec:
+  workflowRef: {name: research-agent}
+  when:
+    cron: ["30 2 * * *"]
+`;
+
+test("a Schedule is read with the Workflow of which it starts runs", () => {
+  const { schedules } = parse(SCHEDULE, WORKFLOW, TASK_QUEUE, STORE);
+  expect(schedules.map(({ workflow }) => workflow.metadata.name)).toEqual(["research-agent"]);
+  expect(schedules[0]?.resource.spec).toMatchObject({
+    overlap: "Skip",
+    catchupWindow: "1m",
+    when: { timeZone: "UTC" },
+  });
+  expect(faults(SCHEDULE)).toEqual([
+    'file-1.yaml:6: spec.workflowRef.name: Workflow "research-agent" not found in the given files',
+  ]);
+});
+
+test("cron expressions know the range of each field", () => {
+  const at = (expression: string): string => SCHEDULE.replace("30 2 * * *", expression);
+  const all = (text: string): string[] => faults(text, WORKFLOW, TASK_QUEUE, STORE);
+  for (const good of [
+    "*/15 * * * *",
+    "0 0 1 1 *",
+    "59 23 31 12 7",
+    "0 9-17/2 * JAN,DEC MON-FRI",
+    "@hourly",
+  ]) {
+    expect(all(at(good))).toEqual([]);
+  }
+  for (const bad of [
+    "60 * * * *",
+    "* 24 * * *",
+    "* * 0 * *",
+    "* * * 13 *",
+    "* * * * 8",
+    "* * * *",
+    "@often",
+  ]) {
+    expect(all(at(bad))).toHaveLength(1);
+  }
+});
+
+test("a time zone that nobody has is refused here, as the operator reports it on a cluster", () => {
+  const text = SCHEDULE.replace("  when:", "  when:\n    timeZone: Europe/Atlantis");
+  expect(faults(text, WORKFLOW, TASK_QUEUE, STORE)).toEqual([
+    'file-1.yaml:8: spec.when.timeZone: got "Europe/Atlantis", must be a time zone that the IANA database has',
+  ]);
+});
+
+test("a day that its month does not have is no time", () => {
+  const text = SCHEDULE.replace("  when:", '  when:\n    startAt: "2026-02-29T00:00:00Z"');
+  expect(faults(text, WORKFLOW, TASK_QUEUE, STORE)[0]).toContain("must be a time like");
+  expect(faults(text.replace("2026", "2028"), WORKFLOW, TASK_QUEUE, STORE)).toEqual([]);
+});
+
+test("what kubectl get prints is read again: the cluster's own fields are left alone", () => {
+  const got = STORE.replace(
+    "name: main",
+    "name: main\n  uid: 3b0e\n  generation: 4\n  resourceVersion: '17'\n  managedFields: [{manager: kubectl}]",
+  ).concat("status: {conditions: [{type: Ready, status: 'True'}], fromALaterVersion: 1}\n");
+  expect(faults(got)).toEqual([]);
+  expect(faults(got.replace("uid:", "uuid:"))).toEqual(["file-1.yaml:5: metadata.uuid: unknown field"]);
+});
+
+test("two entries of a list by keys, or of a set, are not the same", () => {
+  const twice = TASK_QUEUE.replace("value: info}", "value: info}\n      - {name: LEVEL, value: debug}");
+  expect(faults(STORE, twice)).toEqual([
+    'file-2.yaml:15: spec.workers.env[1].name: got "LEVEL", must not be the same as in another entry',
+  ]);
+  const cron = SCHEDULE.replace('["30 2 * * *"]', '["@daily", "@daily"]');
+  expect(faults(cron, WORKFLOW, TASK_QUEUE, STORE)).toEqual([
+    'file-1.yaml:8: spec.when.cron[1]: got "@daily", must not stand in the list twice',
+  ]);
+});
+
+test("quantities are numbers or texts, of any resource", () => {
+  const resources = (text: string): string => TASK_QUEUE.concat(`    resources: {limits: ${text}}\n`);
+  expect(faults(STORE, resources("{cpu: 2, memory: 512Mi, nvidia.com/gpu: 1}"))).toEqual([]);
+  expect(faults(STORE, resources("{cpu: lots}"))).toEqual([
+    'file-2.yaml:15: spec.workers.resources.limits.cpu: got "lots", must be a quantity like "250m", 2 or "512Mi"',
+  ]);
+});
