@@ -145,6 +145,8 @@ create table workers (
   started_at timestamptz not null default clock_timestamp(),
   beat_at timestamptz not null default clock_timestamp(),
   dead_at timestamptz,
+  -- Until then it claims nothing: it is to run out of work, and go.
+  cordoned_until timestamptz,
   dead_after_ms integer not null,
   turn_ms bigint,
   build_id text,

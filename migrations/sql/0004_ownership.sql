@@ -117,7 +117,10 @@ begin
   set owner = p_worker, epoch = r.epoch + 1, ready_at = null, busy = true, problem = null,
     busy_takeovers = r.busy_takeovers + r.busy::integer
   where r.ctid = any (v_picked)
-    and exists (select 1 from workers w where w.worker_id = p_worker and w.dead_at is null)
+    and exists (
+      select 1 from workers w
+      where w.worker_id = p_worker and w.dead_at is null and (w.cordoned_until is null or w.cordoned_until < v_now)
+    )
   returning r.run_id, r.epoch, date_part('epoch', r.started_at) * 1000, r.workflow_id, r.workflow_name, r.input::text,
     r.options::text,
     case
@@ -207,7 +210,10 @@ begin
   set state = 'leased', owner = p_worker
   from runs r
   where a.ctid = any (v_picked) and r.run_id = a.run_id
-    and exists (select 1 from workers w where w.worker_id = p_worker and w.dead_at is null)
+    and exists (
+      select 1 from workers w
+      where w.worker_id = p_worker and w.dead_at is null and (w.cordoned_until is null or w.cordoned_until < v_now)
+    )
   returning a.run_id, a.position, a.attempt, a.name, a.args::text, a.policy::text, r.workflow_id, r.workflow_name,
     extract(epoch from a.written_at)::double precision * 1000;
 end;

@@ -77,7 +77,11 @@ test("a depth that counts what nobody can claim is found, and leaves the store a
     select r.run_id, r.task_queue, r.workflow_name, r.priority, r.ready_at from :schema.runs r`);
 
   expect(await checkDepth(store.place)).toEqual({
-    findings: ['I11: queue "queue" has a depth of 2 (then 2), workers could claim 1'],
+    findings: [
+      'I11: queue "queue" has a depth of 2 (then 2), workers could claim 1',
+      'I11: queue "queue" has a depth of 2, scaling observes 1',
+      'I11: queue "queue" has a depth of 2, scaling observes 1',
+    ],
     claimable: 1,
   });
   expect(await store.sql("select 1 from :schema.runs where owner is not null")).toEqual([]);

@@ -14,6 +14,13 @@ import type { StorePlace } from "../store-snapshot.ts";
 /** Depths by queue. */
 type Depths = ReadonlyMap<string, number>;
 
+/** The depth of a queue as the views have it, and as scaling observes it in the same moment. */
+interface DepthRow {
+  readonly task_queue: string;
+  readonly depth: number;
+  readonly observed: number;
+}
+
 /** What `checkDepth` found. */
 export interface DepthCheck {
   readonly findings: readonly string[];
@@ -24,7 +31,17 @@ export interface DepthCheck {
 const LOCK = `
   lock table :schema.runs, :schema.activities, :schema.inbox, :schema.workers, :schema.waits, :schema.flushes
   in exclusive mode`;
-const DEPTHS = `select task_queue, depth::integer as depth from :schema.queue_load where depth > 0`;
+const DEPTHS = `
+  select coalesce(l.task_queue, o.task_queue) as task_queue, coalesce(l.depth, 0)::integer as depth,
+    coalesce(o.depth, 0)::integer as observed
+  from (select task_queue, depth from :schema.queue_load where depth > 0) l
+  full join (
+    select load.task_queue, sum(part.ready + part.unserved) as depth
+    from :schema.observe_load() load
+    cross join lateral json_to_recordset(load.waiting) as part (ready bigint, unserved bigint)
+    group by load.task_queue
+    having sum(part.ready + part.unserved) > 0
+  ) o on o.task_queue = l.task_queue`;
 const REGISTER = `select :schema.register_worker($1, '{"queues":[]}', null, null, 60000)`;
 const RELEASE = `select task_queue from :schema.release_dead(100000)`;
 const WORK = `
@@ -47,16 +64,30 @@ export async function checkDepth({ source, schema }: StorePlace): Promise<DepthC
       const claimed = await claimEverything(query, schema);
       await query({ text: "rollback to savepoint still" });
       const after = await readDepths(query, schema);
-      return compare({ before, claimed, after });
+      const { findings, claimable } = compare({
+        before: depthsOf(before),
+        claimed,
+        after: depthsOf(after),
+      });
+      return { findings: [...findings, ...[...before, ...after].flatMap(compareObserved)], claimable };
     });
   } finally {
     await session.close();
   }
 }
 
-async function readDepths(query: TransactionQuery, schema: string): Promise<Depths> {
-  const { rows } = await query<{ task_queue: string; depth: number }>({ text: inSchema(DEPTHS, schema) });
+async function readDepths(query: TransactionQuery, schema: string): Promise<readonly DepthRow[]> {
+  const { rows } = await query<DepthRow>({ text: inSchema(DEPTHS, schema) });
+  return rows;
+}
+
+function depthsOf(rows: readonly DepthRow[]): Depths {
   return new Map(rows.map(({ task_queue: queue, depth }) => [queue, depth]));
+}
+
+function compareObserved({ task_queue: queue, depth, observed }: DepthRow): readonly string[] {
+  if (depth === observed) return [];
+  return [`I11: queue "${queue}" has a depth of ${depth}, scaling observes ${observed}`];
 }
 
 async function claimEverything(query: TransactionQuery, schema: string): Promise<Depths> {
