@@ -31,6 +31,7 @@ test.each([
   ["engine/src/store/runs.test.ts", "../testing/schema.ts"],
   ["kubectl-memflow/src/dev/database.ts", "@memflow/engine"],
   ["operator/src/store.ts", "@memflow/engine/provision"],
+  ["operator/src/store.test.ts", "@memflow/engine/testing/scratch-store"],
   ["e2e/agent.test.ts", "@memflow/worker-runtime"],
   ["scripts/layers.ts", "node:path"],
 ])("%s may import %s", (file, specifier) => {
@@ -44,6 +45,7 @@ test.each([
   ["crds/src/store.ts", "@memflow/engine", "here it may import nothing of ours"],
   ["kubectl-memflow/src/main.ts", "@memflow/engine", "@memflow/cli may not import @memflow/engine"],
   ["operator/src/store.ts", "@memflow/engine", "@memflow/operator may not import @memflow/engine"],
+  ["operator/src/store.ts", "@memflow/engine/testing", "may not import @memflow/engine/testing"],
   ["engine/src/core/history.ts", "../store/session.ts", "engine/src/core/ may not import engine/src/store"],
   ["engine/src/core/history.ts", "../index.ts", "engine/src/core/ may not import engine/src/index.ts"],
   ["engine/src/store/session.ts", "../worker/owner.ts", "besides itself it may import core"],
