@@ -76,7 +76,7 @@ const PURE_FOLDERS: readonly string[] = ["core", "plan"];
 
 /** What pure code may import from outside: nothing here opens, waits, or draws a random number by being called. */
 const PURE_BUILTINS: readonly string[] = ["node:assert", "node:buffer", "node:util"];
-const PURE_PACKAGES: readonly string[] = ["ms", "zod"];
+const PURE_PACKAGES: readonly string[] = ["@memflow/crds", "ms", "zod"];
 
 /**
  * Judges one import of one file.

@@ -8,9 +8,9 @@ export type { ScalingCondition } from "./scaling/core/conditions.ts";
 export { EMPTY_MEMORY } from "./scaling/core/memory.ts";
 export type { ScalingMemory } from "./scaling/core/memory.ts";
 export type { QueueObservation, UnseenQueue } from "./scaling/core/observation.ts";
-export { DELETION_COST_ANNOTATION, planScaleIn } from "./scaling/core/plan-scale-in.ts";
+export { CORDON_MS, DELETION_COST_ANNOTATION, planScaleIn } from "./scaling/core/plan-scale-in.ts";
 export type { ReplicaPod, ScaleInPlan } from "./scaling/core/plan-scale-in.ts";
-export { DEFAULT_POLICY } from "./scaling/core/policy.ts";
+export { DEFAULT_POLICY, scalingPolicyOf } from "./scaling/core/policy.ts";
 export type { ScalingMode, ScalingPolicy, ScalingRules, StepPolicy } from "./scaling/core/policy.ts";
 export { observeQueue } from "./scaling/core/queue-observation.ts";
 export type {

@@ -44,10 +44,13 @@ const scaling = z.strictObject({
       "Tolerance",
       "Stabilization",
       "Step",
+      "Activation",
       "Cooldown",
       "InFlightFloor",
       "Paused",
       "Hold",
+      "Manual",
+      "External",
     ])
     .optional()
     .describe("What made `desired` differ from `rawDesired`."),

@@ -1,34 +1,37 @@
 /**
- * The conditions that a scaling decision puts into a TaskQueue's status.
+ * The conditions that a scaling decision puts into a TaskQueue's status; what each reason means is said with the kind
+ * (crds/).
  */
+import { CONDITION_MESSAGE_MAX } from "@memflow/crds";
+import type { Condition, ConditionReason, TASK_QUEUE_CONDITIONS } from "@memflow/crds";
 import type { BuildDecision } from "./decide-build.ts";
 import type { QueueObservation } from "./observation.ts";
 import type { ScalingPolicy } from "./policy.ts";
 import { LIMITS } from "./reasons.ts";
 import type { Limit } from "./reasons.ts";
 
-/** Reasons of `ScalingActive`. */
-export const ACTIVE_REASONS = {
-  LoadKnown: "True: the load is observed and decides.",
-  LoadUnknown: "False: the store can't be observed; replicas are held.",
-  Paused: "False: an annotation or `paused` freezes both directions.",
-  Manual: "False: mode `Manual`.",
-  External: "False: mode `External`.",
-} as const;
+type ActiveReason = ConditionReason<typeof TASK_QUEUE_CONDITIONS, "ScalingActive">;
+type LimitedReason = ConditionReason<typeof TASK_QUEUE_CONDITIONS, "ScalingLimited">;
 
 /** A condition without what only its writer knows (transition time, observed generation). */
-export interface ScalingCondition {
-  readonly type: "ScalingActive" | "ScalingLimited";
-  readonly status: "True" | "False";
-  readonly reason: string;
-  readonly message: string;
-}
+export type ScalingCondition = Pick<Condition, "type" | "status" | "reason" | "message">;
 
-/** The reason of `ScalingLimited` when it is False, as a HorizontalPodAutoscaler says it. */
-export const NOT_LIMITED_REASON = "DesiredWithinRange";
-
-/** Rules that decide in place of the load; `ScalingActive` says these. */
-const NO_LIMIT: readonly Limit[] = ["None", "Tolerance", "Activation", "Hold", "Manual", "External"];
+/** How each rule reads as the reason of `ScalingLimited`; whoever decides in place of the load limits nothing. */
+const LIMITED_REASONS: Readonly<Record<Limit, LimitedReason>> = {
+  None: "NotLimited",
+  Tolerance: "Tolerance",
+  Stabilization: "Stabilization",
+  Step: "StepLimit",
+  Max: "TooManyReplicas",
+  Min: "TooFewReplicas",
+  Activation: "NotLimited",
+  Cooldown: "Cooldown",
+  InFlightFloor: "InFlight",
+  Hold: "MetricsUnavailable",
+  Paused: "Paused",
+  Manual: "NotLimited",
+  External: "NotLimited",
+};
 
 /** Builds both conditions; `ScalingLimited` is about the first build that a rule keeps from what its load asks for. */
 export function scalingConditions({
@@ -42,35 +45,32 @@ export function scalingConditions({
   readonly builds: readonly BuildDecision[];
   readonly message: string;
 }): readonly ScalingCondition[] {
+  const { load } = observation;
   const active = activeReason(observation, policy);
-  const limited = builds.find(({ limitedBy }) => !NO_LIMIT.includes(limitedBy));
+  const limited = builds.find(({ limitedBy }) => LIMITED_REASONS[limitedBy] !== "NotLimited");
   return [
     {
       type: "ScalingActive",
-      status: active === "LoadKnown" ? "True" : "False",
+      status: active === "Observed" ? "True" : "False",
       reason: active,
-      message: observation.load.kind === "Unseen" ? observation.load.message : message,
+      message: (load.kind === "Unseen" ? load.message : message).slice(0, CONDITION_MESSAGE_MAX),
     },
-    limited === undefined
-      ? {
-          type: "ScalingLimited",
-          status: "False",
-          reason: NOT_LIMITED_REASON,
-          message: "every build has what is asked for",
-        }
-      : {
-          type: "ScalingLimited",
-          status: "True",
-          reason: limited.limitedBy,
-          message: `build "${limited.buildId}": ${LIMITS[limited.limitedBy]}`,
-        },
+    {
+      type: "ScalingLimited",
+      status: limited === undefined ? "False" : "True",
+      reason: LIMITED_REASONS[limited?.limitedBy ?? "None"],
+      message:
+        limited === undefined
+          ? "every build has what its load asks for"
+          : `build "${limited.buildId}": ${LIMITS[limited.limitedBy]}`,
+    },
   ];
 }
 
-function activeReason({ load, pause }: QueueObservation, policy: ScalingPolicy): keyof typeof ACTIVE_REASONS {
-  if (policy.mode !== "Auto") return policy.mode;
+function activeReason({ load, pause }: QueueObservation, policy: ScalingPolicy): ActiveReason {
+  if (policy.mode !== "Operator") return `${policy.mode}Mode`;
   if (isFrozen(pause, policy)) return "Paused";
-  return load.kind === "Seen" ? "LoadKnown" : "LoadUnknown";
+  return load.kind === "Seen" ? "Observed" : "ObservationFailed";
 }
 
 function isFrozen(pause: QueueObservation["pause"], { paused }: ScalingPolicy): boolean {

@@ -12,7 +12,7 @@ import type { BuildMemory } from "./memory.ts";
 import type { BuildObservation, QueueObservation, WaitingLoad } from "./observation.ts";
 import type { ScalingPolicy } from "./policy.ts";
 import type { Limit, Term } from "./reasons.ts";
-import { hasWork, loadOf, recommend, tolerate } from "./recommend.ts";
+import { hasWork, loadOf, recommend, tolerate, wakes } from "./recommend.ts";
 import type { BuildLoad } from "./recommend.ts";
 
 /** What is decided for one build, and how it came about. */
@@ -70,7 +70,7 @@ export function decideBuild(question: BuildQuestion): BuildAnswer {
   const { observation, build, policy } = question;
   const { load } = observation;
   const observed = observe(question);
-  if (policy.mode !== "Auto" && build.role !== "Draining") return follow(question, observed);
+  if (policy.mode !== "Operator" && build.role !== "Draining") return follow(question, observed);
   return load.kind === "Seen" ? decideSeen(question, observed, load.unassigned) : hold(question, observed);
 }
 
@@ -96,12 +96,14 @@ function decideSeen(question: BuildQuestion, memory: BuildMemory, unassigned: Wa
     limitStep(current, figure.replicas, { behavior: policy.behavior, memory: remembered, nowMs }),
   );
   figure.apply("Max", Math.min(figure.replicas, bounds.max));
+  if (current === 0 && !wakes(load, policy)) figure.apply("Activation", 0);
   figure.apply("Min", Math.max(figure.replicas, bounds.min));
-  if (active && current === 0) figure.apply("Activation", Math.max(figure.replicas, Math.min(1, bounds.max)));
+  if (current === 0 && wakes(load, policy))
+    figure.apply("Activation", Math.max(figure.replicas, Math.min(1, bounds.max)));
   if (current > 0 && !cooled) figure.apply("Cooldown", Math.max(figure.replicas, Math.min(1, bounds.max)));
   const room = Math.ceil(build.inFlight / policy.slotsPerReplica);
   const aim = Math.max(figure.replicas, Math.min(current, room));
-  figure.apply("InFlight", Math.max(figure.replicas, Math.min(current, Math.max(room, build.holders))));
+  figure.apply("InFlightFloor", Math.max(figure.replicas, Math.min(current, Math.max(room, build.holders))));
   figure.apply("Paused", pausedAt(figure.replicas, current, question));
   return {
     decision: decisionOf(question, figure, {
@@ -147,6 +149,7 @@ function follow(question: BuildQuestion, memory: BuildMemory): BuildAnswer {
     policy.mode === "Manual" ? "Manual" : "External",
     policy.replicas === null ? current : shareOf(policy.replicas, build),
   );
+  figure.apply("Paused", pausedAt(figure.replicas, current, question));
   return {
     decision: decisionOf(question, figure, {
       terms: asked?.terms ?? null,

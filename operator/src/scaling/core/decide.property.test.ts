@@ -310,6 +310,6 @@ test("windows, policies and tolerance do what a HorizontalPodAutoscaler does, on
         }
       },
     ),
-    { numRuns: 300 },
+    { numRuns: 1_000 },
   );
 });

@@ -119,7 +119,7 @@ describe("the rules", () => {
   test("a bound that was lowered holds at once, but for workers that hold an attempt", () => {
     const policy = { ...DEFAULT_POLICY, maxReplicas: 3 };
     const state = { desired: 9, ready: 500, inFlight: 5, holders: 5 };
-    expect(first(settled(state, policy))).toMatchObject({ replicas: 5, limitedBy: "InFlight" });
+    expect(first(settled(state, policy))).toMatchObject({ replicas: 5, limitedBy: "InFlightFloor" });
     expect(first(settled({ ...state, inFlight: 0, holders: 0 }, policy))).toMatchObject({
       replicas: 3,
       limitedBy: "Max",
@@ -132,7 +132,7 @@ describe("the rules", () => {
       limitedBy: "None",
     });
     const spread = first(settled({ desired: 5, inFlight: 3, holders: 3 }));
-    expect(spread).toMatchObject({ raw: 1, replicas: 3, limitedBy: "InFlight" });
+    expect(spread).toMatchObject({ raw: 1, replicas: 3, limitedBy: "InFlightFloor" });
   });
 
   test("zero is reached once the queue was idle for the cooldown, not before", () => {
@@ -154,6 +154,26 @@ describe("the rules", () => {
       replicas: 1,
       limitedBy: "Activation",
     });
+  });
+
+  test("less than activation.backlog leaves a build at zero, unless a timer is near; one that runs is not taken away", () => {
+    const policy = { ...DEFAULT_POLICY, activationBacklog: 5 };
+    expect(first(settled({ desired: 0, ready: 4 }, policy))).toMatchObject({
+      replicas: 0,
+      raw: 1,
+      limitedBy: "Activation",
+    });
+    expect(first(settled({ desired: 0, ready: 5 }, policy)).replicas).toBe(1);
+    expect(first(settled({ desired: 0, ready: 1, nextTimerInMs: 100 }, policy)).replicas).toBe(1);
+    expect(first(settled({ desired: 1, ready: 1 }, policy)).replicas).toBe(1);
+    expect(settled({ desired: 0, ready: 4 }, policy).message).toBe(
+      'build "b1" stays at 0 replicas: asked for 1 by 4 ready; 5 activate it.',
+    );
+  });
+
+  test("a pause holds what Manual and External ask for, too", () => {
+    const policy: ScalingPolicy = { ...DEFAULT_POLICY, mode: "Manual", replicas: 1 };
+    expect(first(settled({ desired: 4, pause: { scaleIn: true } }, policy)).replicas).toBe(4);
   });
 
   test("a pause freezes its direction; a number of replicas wins over everything", () => {
@@ -185,7 +205,12 @@ describe("an outage", () => {
       replicas = first(answer.decision).replicas;
     }
     // 300 s after the last blind look (99) the window is over, 300 s after the first that saw (100) the cooldown.
-    expect(events).toEqual(["20: ScalingHeld", "159: ScaledDown", "160: ScaledToZero"]);
+    expect(events).toEqual([
+      "20: ScalingHeld",
+      "100: ScalingResumed",
+      "159: ScaledDown",
+      "160: ScaledToZero",
+    ]);
   });
 
   test("raises to a stated number after some failures, where that is wanted", () => {
@@ -357,25 +382,25 @@ describe("what is told", () => {
       'build "b1" stays at 2 replicas; held: database db:5432/app is down (DATABASE_UNREACHABLE).',
     );
     expect(decision.conditions).toMatchObject([
-      { type: "ScalingActive", status: "False", reason: "LoadUnknown" },
-      { type: "ScalingLimited", status: "False" },
+      { type: "ScalingActive", status: "False", reason: "ObservationFailed" },
+      { type: "ScalingLimited", status: "True", reason: "MetricsUnavailable" },
     ]);
   });
 
   test.each<[QueueState, Partial<ScalingPolicy>, readonly [string, string]]>([
-    [{ ready: 10 }, {}, ["LoadKnown", "DesiredWithinRange"]],
-    [{ ready: 900 }, { maxReplicas: 3 }, ["LoadKnown", "Max"]],
-    [{}, { mode: "Manual", replicas: 1 }, ["Manual", "DesiredWithinRange"]],
-    [{}, { mode: "External" }, ["External", "DesiredWithinRange"]],
+    [{ ready: 10 }, {}, ["Observed", "NotLimited"]],
+    [{ ready: 900 }, { maxReplicas: 3 }, ["Observed", "TooManyReplicas"]],
+    [{}, { mode: "Manual", replicas: 1 }, ["ManualMode", "NotLimited"]],
+    [{}, { mode: "External" }, ["ExternalMode", "NotLimited"]],
     [{ pause: { replicas: 3 } }, {}, ["Paused", "Paused"]],
-    [{ desired: 2, ready: 40, pause: { scaleOut: true } }, {}, ["LoadKnown", "Paused"]],
+    [{ desired: 2, ready: 40, pause: { scaleOut: true } }, {}, ["Observed", "Paused"]],
     [{ desired: 2, ready: 40 }, { paused: { scaleIn: true, scaleOut: true } }, ["Paused", "Paused"]],
   ])("the conditions of %j with %j are %j", (state, changes, reasons) => {
     const { conditions } = settled(state, { ...DEFAULT_POLICY, ...changes });
     expect(conditions.map(({ reason }) => reason)).toEqual(reasons);
     expect(conditions.map(({ status }) => status)).toEqual([
-      reasons[0] === "LoadKnown" ? "True" : "False",
-      reasons[1] === "DesiredWithinRange" ? "False" : "True",
+      reasons[0] === "Observed" ? "True" : "False",
+      reasons[1] === "NotLimited" ? "False" : "True",
     ]);
   });
 

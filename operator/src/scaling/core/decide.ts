@@ -58,7 +58,7 @@ export function decide(
       builds,
       conditions: scalingConditions({ observation, policy, builds, message }),
       events: builds.flatMap((decision) =>
-        eventReasons(decision, failureCount).map((reason) => ({
+        eventReasons(decision, { failureCount, failedBefore: memory.failureCount > 0 }).map((reason) => ({
           reason,
           note: describeBuild(decision, observation, policy),
         })),
@@ -74,12 +74,15 @@ function rememberedBy({ decision, memory }: BuildAnswer): [string, BuildAnswer["
   return [decision.buildId, memory];
 }
 
-function eventReasons(decision: BuildDecision, failureCount: number): readonly EventReason[] {
-  const { current, replicas } = decision;
-  if (replicas !== current) {
-    if (current === 0) return ["Activated"];
-    if (replicas > current) return ["ScaledUp"];
-    return [replicas === 0 ? "ScaledToZero" : "ScaledDown"];
-  }
-  return failureCount === 1 && decision.limitedBy === "Hold" ? ["ScalingHeld"] : [];
+function eventReasons(
+  { current, replicas, limitedBy }: BuildDecision,
+  { failureCount, failedBefore }: { readonly failureCount: number; readonly failedBefore: boolean },
+): readonly EventReason[] {
+  const outage: EventReason[] = [];
+  if (failureCount === 1 && limitedBy === "Hold") outage.push("ScalingHeld");
+  if (failureCount === 0 && failedBefore) outage.push("ScalingResumed");
+  if (replicas === current) return outage;
+  if (current === 0) return [...outage, "Activated"];
+  if (replicas > current) return [...outage, "ScaledUp"];
+  return [...outage, replicas === 0 ? "ScaledToZero" : "ScaledDown"];
 }

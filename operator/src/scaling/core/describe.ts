@@ -23,9 +23,10 @@ const LIMIT_CLAUSES: Readonly<Record<Limit, (facts: Facts) => string>> = {
   Step: () => "; the step policy allows no more at once",
   Max: ({ decision }) => `; at most ${decision.bounds.max}`,
   Min: ({ decision }) => `; at least ${decision.bounds.min}`,
-  Activation: () => "; activated from zero",
+  Activation: ({ decision, policy }) =>
+    decision.replicas > 0 ? "; activated from zero" : `; ${policy.activationBacklog} activate it`,
   Cooldown: ({ decision }) => `; the last one stays until idle for ${seconds(decision.bounds.cooldownMs)} s`,
-  InFlight: ({ decision }) =>
+  InFlightFloor: ({ decision }) =>
     `; ${count(decision.holders, "worker")} hold${decision.holders === 1 ? "s" : ""} ${decision.inFlight} in flight`,
   Hold: ({ trouble }) => `; held: ${trouble}`,
   Paused: () => "; paused",

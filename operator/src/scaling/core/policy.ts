@@ -1,12 +1,14 @@
 /**
  * What a TaskQueue says about its scaling, with every default filled in and every duration in milliseconds.
  *
- * `behavior` has the names, the meaning and the defaults of a HorizontalPodAutoscaler's. The fields are described once,
- * in {@link POLICY_FIELDS}, from which docs/scaling.md is made.
+ * `behavior` has the names and the meaning of a HorizontalPodAutoscaler's. What each field means to a user is said where
+ * the kind is defined (crds/), and nowhere else.
  */
+import { durationMs } from "@memflow/crds";
+import type { TaskQueueSpec } from "@memflow/crds";
 
 /** Who decides: the operator by the load, `spec.replicas`, or another autoscaler through the `scale` subresource. */
-export type ScalingMode = "Auto" | "Manual" | "External";
+export type ScalingMode = TaskQueueSpec["scaling"]["mode"];
 
 /** At most `value` replicas, or percent of them, come or go within `periodMs`. */
 export interface StepPolicy {
@@ -32,7 +34,7 @@ export interface DrainingPolicy {
   readonly scaledownDelayMs: number;
 }
 
-/** @see POLICY_FIELDS */
+/** @see scalingPolicyOf */
 export interface ScalingPolicy {
   readonly mode: ScalingMode;
   /** `spec.replicas`: what Manual and External follow; null while nobody has written it. */
@@ -43,6 +45,8 @@ export interface ScalingPolicy {
   /** Null for no age term. */
   readonly targetScheduleToStartMs: number | null;
   readonly slotsPerReplica: number;
+  /** Ready tasks that wake a build at zero. */
+  readonly activationBacklog: number;
   /** 10..100. */
   readonly targetSlotUtilizationPercent: number;
   readonly timerLookaheadMs: number;
@@ -59,84 +63,67 @@ export interface ScalingPolicy {
   readonly draining: DrainingPolicy;
 }
 
-/** A field of `spec.scaling` (or of `spec`, as said), as a user writes it. */
-export interface PolicyField {
-  readonly name: string;
-  readonly default: string;
-  readonly meaning: string;
+/**
+ * Reads the policy of a TaskQueue: the one place where its fields become numbers.
+ *
+ * @param spec - With its defaults, as `taskQueueSchema` gives it.
+ */
+export function scalingPolicyOf({ replicas, scaling, versioning }: TaskQueueSpec): ScalingPolicy {
+  const { behavior, onMetricsError, targetScheduleToStart, tolerancePercent } = scaling;
+  const { draining } = versioning;
+  return {
+    mode: scaling.mode,
+    replicas: replicas ?? null,
+    minReplicas: scaling.minReplicas,
+    maxReplicas: scaling.maxReplicas,
+    targetBacklogPerReplica: scaling.targetBacklogPerReplica,
+    targetScheduleToStartMs: targetScheduleToStart === undefined ? null : durationMs(targetScheduleToStart),
+    slotsPerReplica: scaling.slotsPerReplica,
+    activationBacklog: scaling.activation.backlog,
+    targetSlotUtilizationPercent: scaling.targetSlotUtilization,
+    timerLookaheadMs: durationMs(scaling.timerLookahead),
+    pollIntervalMs: durationMs(scaling.pollInterval),
+    cooldownMs: durationMs(scaling.cooldown),
+    behavior: {
+      scaleUp: rulesOf(behavior.scaleUp, tolerancePercent),
+      scaleDown: rulesOf(behavior.scaleDown, tolerancePercent),
+    },
+    onMetricsError: { ...onMetricsError, replicas: onMetricsError.replicas ?? 0 },
+    paused: scaling.paused,
+    draining: {
+      minReplicas: draining.minReplicas,
+      maxReplicas: draining.maxReplicas,
+      scaledownDelayMs: durationMs(draining.scaledownDelay),
+    },
+  };
 }
 
-/** What a TaskQueue's scaling fields mean, in the order of the docs. */
-export const POLICY_FIELDS: readonly PolicyField[] = [
-  {
-    name: "mode",
-    default: "Auto",
-    meaning:
-      "Who decides: `Auto` by the load, `Manual` by `spec.replicas`, `External` by whoever writes the `scale` subresource.",
-  },
-  { name: "minReplicas", default: "0", meaning: "Least replicas of the builds that get new runs." },
-  { name: "maxReplicas", default: "10", meaning: "Most replicas of the builds that get new runs." },
-  {
-    name: "targetBacklogPerReplica",
-    default: "10",
-    meaning: "Ready tasks that one replica should find.",
-  },
-  {
-    name: "targetScheduleToStart",
-    default: "none",
-    meaning: "Age of the oldest ready task above which more replicas are asked for.",
-  },
-  { name: "slotsPerReplica", default: "100", meaning: "Tasks that one replica works on at once." },
-  { name: "targetSlotUtilization", default: "75", meaning: "Percent of the slots that should be in use." },
-  {
-    name: "timerLookahead",
-    default: "30s",
-    meaning: "How long before the next timer a replica is there.",
-  },
-  {
-    name: "pollInterval",
-    default: "5s",
-    meaning: "How often is looked when nothing wakes the operator earlier.",
-  },
-  {
-    name: "cooldown",
-    default: "5m",
-    meaning:
-      "How long a queue is idle (no backlog, nothing in flight, no timer ahead) before its last replica goes.",
-  },
-  {
-    name: "behavior.scaleUp",
-    default: "window 0s, tolerance 10 %, the larger of 4 pods and 100 % in 15 s",
-    meaning: "As of a HorizontalPodAutoscaler.",
-  },
-  {
-    name: "behavior.scaleDown",
-    default: "window 5m, tolerance 10 %, 100 % in 15 s",
-    meaning: "As of a HorizontalPodAutoscaler.",
-  },
-  {
-    name: "onMetricsError",
-    default: "Hold",
-    meaning:
-      "While the store can't be observed: `Hold` what is there; `HoldIfHigher` raises to `replicas` after `afterFailures` (3) failures. Neither takes anything away.",
-  },
-  {
-    name: "paused",
-    default: "scaleIn: false, scaleOut: false",
-    meaning: "Freezes a direction, as the annotations below do.",
-  },
-  {
-    name: "versioning.draining (of spec)",
-    default: "minReplicas: 0, maxReplicas: 2, scaledownDelay: 10m",
-    meaning: "Bounds and cooldown of builds that only finish old runs.",
-  },
-];
+interface Direction {
+  readonly stabilization: string;
+  readonly maxPercent: number;
+  readonly maxPods?: number | undefined;
+  readonly period: string;
+}
+
+function rulesOf(
+  { stabilization, maxPercent, maxPods, period }: Direction,
+  tolerancePercent: number,
+): ScalingRules {
+  const periodMs = durationMs(period);
+  const percent: StepPolicy = { type: "Percent", value: maxPercent, periodMs };
+  return {
+    stabilizationWindowMs: durationMs(stabilization),
+    selectPolicy: "Max",
+    policies: maxPods === undefined ? [percent] : [{ type: "Pods", value: maxPods, periodMs }, percent],
+    tolerancePercent,
+  };
+}
 
 const PERIOD_MS = 15_000;
 
 /** What holds where a TaskQueue says nothing. */
 export const DEFAULT_POLICY: ScalingPolicy = {
-  mode: "Auto",
+  mode: "Operator",
   replicas: null,
   minReplicas: 0,
   maxReplicas: 10,
@@ -144,6 +131,7 @@ export const DEFAULT_POLICY: ScalingPolicy = {
   targetScheduleToStartMs: null,
   slotsPerReplica: 100,
   targetSlotUtilizationPercent: 75,
+  activationBacklog: 1,
   timerLookaheadMs: 30_000,
   pollIntervalMs: 5_000,
   cooldownMs: 300_000,

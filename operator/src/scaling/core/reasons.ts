@@ -4,6 +4,7 @@
  * Both lists are closed and part of the interface: status, Events and metrics show these words, and the tables of
  * docs/scaling.md are made from here. A word is never given another meaning.
  */
+import type { TASK_QUEUE_EVENTS } from "@memflow/crds";
 
 /** Terms that ask for replicas; the largest is the raw recommendation. */
 export const TERMS = {
@@ -44,9 +45,10 @@ export const LIMITS = {
   Step: "A policy of `behavior` lets only so many replicas come or go within its period.",
   Max: "The upper bound of the build: `maxReplicas`, or `draining.maxReplicas`.",
   Min: "The lower bound of the build: `minReplicas`, or `draining.minReplicas`.",
-  Activation: "There is work for a build at zero: one replica at once, whatever window or policy says.",
+  Activation:
+    "A build at zero: with work for it, one replica at once, whatever window or policy says; none while less is ready than `activation.backlog`.",
   Cooldown: "The last replica stays until the build has been idle for the whole cooldown.",
-  InFlight:
+  InFlightFloor:
     "Work in flight needs these replicas, or this many workers hold an attempt: none of them is taken away.",
   Hold: "The store could not be observed: nothing is taken away without looking.",
   Paused: "Scaling, or this direction of it, is paused by an annotation or by `paused`.",
@@ -57,14 +59,8 @@ export const LIMITS = {
 /** One of {@link LIMITS}. */
 export type Limit = keyof typeof LIMITS;
 
-/** What a decision does to a build, as the reason of an Event. */
-export const EVENT_REASONS = {
-  Activated: "A build at zero gets replicas because there is work, or will be within the look-ahead.",
-  ScaledUp: "A build gets more replicas.",
-  ScaledDown: "A build gets fewer replicas, and keeps some.",
-  ScaledToZero: "A build loses its last replicas: idle for the whole cooldown.",
-  ScalingHeld: "The store can't be observed: replicas are held. Once per outage.",
-} as const;
-
-/** One of {@link EVENT_REASONS}. */
-export type EventReason = keyof typeof EVENT_REASONS;
+/** The Events of a decision; what each means is said with the kind (crds/). */
+export type EventReason = Extract<
+  keyof typeof TASK_QUEUE_EVENTS,
+  "Activated" | "ScaledUp" | "ScaledDown" | "ScaledToZero" | "ScalingHeld" | "ScalingResumed"
+>;

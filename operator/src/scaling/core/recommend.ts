@@ -10,6 +10,9 @@ import type { Term } from "./reasons.ts";
 /** The age multiplies the replicas by no more than this at once, however old the oldest task is. */
 const AGE_FACTOR_MAX = 2;
 
+/** Percent that arithmetic may be off. */
+const ROUNDING = 1e-9;
+
 /** The load that one build answers for. */
 export interface BuildLoad {
   readonly waiting: WaitingLoad;
@@ -48,6 +51,16 @@ export function loadOf(build: BuildObservation, unassigned: WaitingLoad): BuildL
 /** Whether the load alone asks for a living worker, now or within the look-ahead. */
 export function hasWork({ waiting, inFlight }: BuildLoad, { timerLookaheadMs }: ScalingPolicy): boolean {
   return waiting.ready + waiting.unserved + inFlight > 0 || timerNear(waiting, timerLookaheadMs);
+}
+
+/** Whether a build at zero is to have a replica: there is work, and as much of it as `activation.backlog` asks for. */
+export function wakes({ waiting, inFlight }: BuildLoad, policy: ScalingPolicy): boolean {
+  const { ready, unserved } = waiting;
+  return (
+    ready + unserved >= policy.activationBacklog ||
+    inFlight > 0 ||
+    timerNear(waiting, policy.timerLookaheadMs)
+  );
 }
 
 /**
@@ -94,7 +107,8 @@ export function tolerate(
   { scaleUp, scaleDown }: ScalingPolicy["behavior"],
 ): number {
   const { tolerancePercent } = demand > current ? scaleUp : scaleDown;
-  return Math.abs(demand - current) * 100 <= current * tolerancePercent ? current : raw;
+  // 10.9 is 9 % more than 10, which floating-point numbers do not quite say.
+  return Math.abs(demand - current) * 100 <= current * (tolerancePercent + ROUNDING) ? current : raw;
 }
 
 function ageDemand(waiting: WaitingLoad, readyReplicas: number, policy: ScalingPolicy): number {

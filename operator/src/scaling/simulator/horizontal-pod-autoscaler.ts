@@ -63,10 +63,11 @@ export class HorizontalPodAutoscaler {
 
   #desired(current: number, metric: number): number {
     const { targetAverageValue, behavior } = this.#options;
-    const ratio = metric / (targetAverageValue * current);
-    const low = 1 - behavior.scaleDown.tolerancePercent / 100;
-    const high = 1 + behavior.scaleUp.tolerancePercent / 100;
-    return ratio >= low && ratio <= high ? current : Math.ceil(metric / targetAverageValue);
+    // In whole numbers, so that a metric on the edge is on it.
+    const usage = metric * 100;
+    const low = targetAverageValue * current * (100 - behavior.scaleDown.tolerancePercent);
+    const high = targetAverageValue * current * (100 + behavior.scaleUp.tolerancePercent);
+    return usage >= low && usage <= high ? current : Math.ceil(metric / targetAverageValue);
   }
 
   #stabilized(nowMs: number, current: number, desired: number): number {

@@ -1,10 +1,9 @@
 /**
  * What the simulator and the words of a decision put into docs/: the pictures, and the tables of scaling.md.
  */
-import { ACTIVE_REASONS, NOT_LIMITED_REASON } from "../core/conditions.ts";
+import { customResourceDefinition, TASK_QUEUE, TASK_QUEUE_CONDITIONS } from "@memflow/crds";
 import { PAUSE_ANNOTATIONS } from "../core/pause.ts";
-import { POLICY_FIELDS } from "../core/policy.ts";
-import { EVENT_REASONS, LIMITS, TERMS } from "../core/reasons.ts";
+import { LIMITS, TERMS } from "../core/reasons.ts";
 import { RULES } from "./autoscalers.ts";
 import { markdownTable } from "./markdown.ts";
 import type { Row } from "./markdown.ts";
@@ -55,7 +54,7 @@ export function outcomeTable(played: readonly Played[]): string {
 /** Every region of scaling.md. */
 export function pageRegions(played: readonly Played[]): ReadonlyMap<string, string> {
   return new Map([
-    ["fields", markdownTable(["field", "default", "meaning"], POLICY_FIELDS.map(fieldRow))],
+    ["fields", markdownTable(["field", "default", "meaning"], fieldRows())],
     [
       "terms",
       markdownTable(
@@ -64,11 +63,11 @@ export function pageRegions(played: readonly Played[]): ReadonlyMap<string, stri
       ),
     ],
     ["limits", wordTable("`limitedBy`", LIMITS)],
-    ["events", wordTable("reason", EVENT_REASONS)],
     [
       "conditions",
-      wordTable("reason of `ScalingActive`", ACTIVE_REASONS) +
-        `\n\n\`ScalingLimited\` is True with a word of the table above as its reason, else False with \`${NOT_LIMITED_REASON}\`.`,
+      (["ScalingActive", "ScalingLimited"] as const)
+        .map((type) => wordTable(`reason of \`${type}\``, TASK_QUEUE_CONDITIONS[type].reasons))
+        .join("\n\n"),
     ],
     ["annotations", wordTable("annotation", PAUSE_ANNOTATIONS)],
     ["outcomes", outcomeTable(played)],
@@ -95,8 +94,39 @@ function figures(outcome: Outcome | undefined): Row {
   ];
 }
 
-function fieldRow({ name, default: value, meaning }: (typeof POLICY_FIELDS)[number]): Row {
-  return [code(name), value, meaning];
+/** The part of a schema that a table shows. */
+interface Field {
+  readonly description?: string | undefined;
+  readonly default?: unknown;
+  readonly properties?: Readonly<Record<string, Field>> | undefined;
+}
+
+/** The fields of a TaskQueue that a decision reads, from the definition that a cluster gets. */
+function fieldRows(): readonly Row[] {
+  const [version] = customResourceDefinition(TASK_QUEUE).spec.versions;
+  const spec = fieldAt(version.schema.openAPIV3Schema, ["spec"]);
+  return [
+    ...leaves("scaling", fieldAt(spec, ["scaling"])),
+    ...leaves("versioning.draining", fieldAt(spec, ["versioning", "draining"])),
+  ];
+}
+
+function fieldAt(field: Field, path: readonly string[]): Field {
+  return path.reduce((parent, name) => {
+    const child = parent.properties?.[name];
+    if (child === undefined) throw new Error(`a TaskQueue has no field "${path.join(".")}"`);
+    return child;
+  }, field);
+}
+
+function leaves(path: string, field: Field): readonly Row[] {
+  const { properties, description = "" } = field;
+  if (properties !== undefined) {
+    return Object.entries(properties).flatMap(([name, child]) => leaves(`${path}.${name}`, child));
+  }
+  if (field.default === undefined) return [[code(path), "", description]];
+  const value = typeof field.default === "string" ? field.default : JSON.stringify(field.default);
+  return [[code(path), code(value), description]];
 }
 
 function wordTable(head: string, words: Readonly<Record<string, string>>): string {

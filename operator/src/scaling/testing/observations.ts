@@ -146,7 +146,7 @@ export const anyRules: fc.Arbitrary<ScalingRules> = fc.record({
   tolerancePercent: fc.integer({ min: 0, max: 50 }),
 });
 
-/** Any policy of mode Auto that the API accepts. */
+/** Any policy of mode Operator that the API accepts. */
 export const anyPolicy: fc.Arbitrary<ScalingPolicy> = fc
   .record({
     min: fc.nat(5),
