@@ -30,7 +30,6 @@ export interface Sample {
 
 /** What a case came to. */
 export interface CaseOutcome {
-  readonly recording: readonly RecordedRun[];
   /** How often the first worker passed each crash point. */
   readonly counts: ReadonlyMap<CrashPoint, number>;
   /** How many of the planned stops happened. */
@@ -100,7 +99,7 @@ export class CaseLane {
     let worker = (this.#worker ??= await this.#startWorker());
     const first = observeCrashPoints(worker, stops[0]);
     let observer = first;
-    const workflowIds = Object.keys(sample.starts(caseName)).map((name) => `${caseName}-${name}`);
+    const workflowIds = workflowIdsOf(sample, caseName);
     await serve(worker, caseName);
     const ended = this.#allEnded(workflowIds, await startRuns(this.#store, sample, caseName));
     let stopCount = 0;
@@ -117,7 +116,7 @@ export class CaseLane {
     }
     await ended;
     observer.stop();
-    return { recording: await this.#record(workflowIds, caseName), counts: first.counts, stopCount };
+    return { counts: first.counts, stopCount };
   }
 
   /** Runs a sample once on a process that `begin` starts; when that has ended, a worker of this process takes over. */
@@ -125,8 +124,8 @@ export class CaseLane {
     sample: Sample,
     caseName: string,
     begin: () => Promise<{ ended(): Promise<unknown> }>,
-  ): Promise<readonly RecordedRun[]> {
-    const workflowIds = Object.keys(sample.starts(caseName)).map((name) => `${caseName}-${name}`);
+  ): Promise<void> {
+    const workflowIds = workflowIdsOf(sample, caseName);
     const elsewhere = await begin();
     const ended = this.#allEnded(workflowIds, await startRuns(this.#store, sample, caseName));
     await Promise.race([elsewhere.ended(), ended]);
@@ -135,13 +134,6 @@ export class CaseLane {
     activityRegistry.register(samples.remote, samples.remoteQueueOf(caseName));
     await serve(this.#worker, caseName);
     await ended;
-    return await this.#record(workflowIds, caseName);
-  }
-
-  async #record(workflowIds: readonly string[], caseName: string): Promise<readonly RecordedRun[]> {
-    return await lookAtStore({ source: testSource(), schema: this.#store.namespace }, (snapshot) =>
-      recordingOf(snapshot, workflowIds, caseName),
-    );
   }
 
   async close(): Promise<void> {
@@ -189,6 +181,24 @@ export class CaseLane {
       return rows[0]?.open === 0;
     });
   }
+}
+
+/** What cases of a sample left behind, by their names: read at once when all have ended, for a look costs a connection. */
+export async function recordCases(
+  store: TestStore,
+  sample: Sample,
+  caseNames: readonly string[],
+): Promise<ReadonlyMap<string, readonly RecordedRun[]>> {
+  return await lookAtStore({ source: testSource(), schema: store.namespace }, async (snapshot) => {
+    const recordings = new Map<string, readonly RecordedRun[]>();
+    for (const caseName of caseNames)
+      recordings.set(caseName, await recordingOf(snapshot, workflowIdsOf(sample, caseName), caseName));
+    return recordings;
+  });
+}
+
+function workflowIdsOf(sample: Sample, caseName: string): string[] {
+  return Object.keys(sample.starts(caseName)).map((name) => `${caseName}-${name}`);
 }
 
 /** Serves a case. The queue of the workflows last: a worker that crashes while it is told what to serve was told it all. */

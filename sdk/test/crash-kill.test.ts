@@ -8,7 +8,7 @@ import type { CrashPoint } from "@memflow/engine";
 import { checkStore, testSource } from "@memflow/engine/testing";
 import { clearInterceptors, registerInterceptor } from "@memflow/sdk";
 import { afterAll, assert, beforeAll, expect, onTestFinished, test } from "vitest";
-import { CaseLane, SAMPLES, WORKFLOWS } from "./crash-cases.ts";
+import { CaseLane, SAMPLES, WORKFLOWS, recordCases } from "./crash-cases.ts";
 import type { CrashProcessOptions } from "./crash-process.ts";
 import { differenceOf } from "./recordings.ts";
 import { audit } from "./sample-workflows.ts";
@@ -54,18 +54,26 @@ test.each(DEATHS)('"$name" ends the same, wherever its process is killed', async
       const occurrence = Math.ceil((faultless.counts.get(point) ?? 0) / 2);
       const options = { url: store.url, namespace: store.namespace, caseName, point, occurrence };
       let ended: Promise<unknown> | undefined;
-      const actual = await lanes[index + 1]?.runElsewhere(sample, caseName, async () => {
+      await lanes[index + 1]?.runElsewhere(sample, caseName, async () => {
         const child = await startProcess(options);
         ended = child.ended();
         return child;
       });
-      assert(actual !== undefined);
-      const pair = { expected: faultless.recording, actual, concurrent: sample.concurrent };
-      return { point, died: await ended, difference: differenceOf(pair) };
+      return { point, caseName, died: await ended };
     }),
   );
+  expect(deaths.map(({ point, died }) => [point, died])).toEqual(points.map((point) => [point, "SIGKILL"]));
 
-  expect(deaths).toEqual(points.map((point) => ({ point, died: "SIGKILL", difference: undefined })));
+  const caseNames = deaths.map(({ caseName }) => caseName);
+  const recordings = await recordCases(store, sample, ["faultless", ...caseNames]);
+  const { concurrent } = sample;
+  const expected = recordings.get("faultless") ?? [];
+  expect(expected).not.toEqual([]);
+  const differences = deaths.map(({ point, caseName }) => {
+    const actual = recordings.get(caseName) ?? [];
+    return { point, difference: differenceOf({ expected, actual, concurrent }) };
+  });
+  expect(differences).toEqual(points.map((point) => ({ point, difference: undefined })));
   const place = { source: testSource(), schema: store.namespace };
   expect(await checkStore(place, { workflows: WORKFLOWS })).toEqual([]);
 });

@@ -9,7 +9,7 @@ import { checkStore, testSource } from "@memflow/engine/testing";
 import type { StopPlace } from "@memflow/engine/testing";
 import { clearInterceptors, registerInterceptor } from "@memflow/sdk";
 import { afterAll, assert, beforeAll, expect, onTestFinished, test } from "vitest";
-import { CaseLane, SAMPLES, WORKFLOWS } from "./crash-cases.ts";
+import { CaseLane, SAMPLES, WORKFLOWS, recordCases } from "./crash-cases.ts";
 import type { CaseOutcome } from "./crash-cases.ts";
 import { differenceOf } from "./recordings.ts";
 import { audit } from "./sample-workflows.ts";
@@ -31,28 +31,32 @@ for (const sample of SAMPLES) {
     onTestFinished(async () => void (await Promise.all(lanes.map((lane) => lane.close()))));
     const faultless = await lanes[0]?.run(sample, "faultless");
     assert(faultless !== undefined);
-    const cases = [...stopsFor(faultless).entries()];
-
-    const findings: unknown[] = [];
+    const stops = stopsFor(faultless);
+    const caseNames = stops.map((_, index) => `case-${index}`);
+    const left = [...stops.entries()];
     const work = async (lane: CaseLane): Promise<void> => {
-      for (let next = cases.shift(); next !== undefined; next = cases.shift()) {
+      for (let next = left.shift(); next !== undefined; next = left.shift()) {
         const [index, places] = next;
-        const caseName = `case-${index}`;
-        const outcome = await lane.run(sample, caseName, places);
-        if (outcome.stopCount === places.length) for (const { point } of places) reached.add(point);
-        const { concurrent } = sample;
-        const pair = { expected: faultless.recording, actual: outcome.recording, concurrent };
-        const difference = differenceOf(pair);
-        if (difference === undefined) continue;
-        findings.push({ caseName, stoppedAt: places.map(describePlace).join(", then "), difference });
+        const { stopCount } = await lane.run(sample, `case-${index}`, places);
+        if (stopCount === places.length) for (const { point } of places) reached.add(point);
       }
     };
     // A lane that fails must not go on beside the end of the test.
     const results = await Promise.allSettled(lanes.map(work));
-    findings.push(
-      ...results.flatMap((result) => (result.status === "rejected" ? [result.reason as unknown] : [])),
+    const findings = results.flatMap((result): unknown[] =>
+      result.status === "rejected" ? [result.reason] : [],
     );
+    expect(findings).toEqual([]);
 
+    const recordings = await recordCases(store, sample, ["faultless", ...caseNames]);
+    const expected = recordings.get("faultless") ?? [];
+    expect(expected).not.toEqual([]);
+    for (const [index, caseName] of caseNames.entries()) {
+      const actual = recordings.get(caseName) ?? [];
+      const difference = differenceOf({ expected, actual, concurrent: sample.concurrent });
+      const stoppedAt = stops[index]?.map(describePlace).join(", then ");
+      if (difference !== undefined) findings.push({ caseName, stoppedAt, difference });
+    }
     // Of all cases together: what the checkers read grows with the store, and they name the runs.
     findings.push(...(await check(store)));
     expect(findings).toEqual([]);

@@ -74,7 +74,8 @@ export async function recordingOf(
   const runs = await snapshot.rows<RunRow>(FAMILY, [workflowIds]);
   const events = await snapshot.rows<EventRow>(HISTORIES, [runs.map((run) => run.run_id)]);
   const entities = new Map<string, Json>();
-  for (const { entity_id: id } of runs) entities.set(id, await readEntity(snapshot, id));
+  for (const { entity_id: id } of runs)
+    if (!entities.has(id)) entities.set(id, await readEntity(snapshot, id));
   const places = placesOf(runs, events);
   const clean = (value: Json | null): Json | undefined =>
     value === null ? undefined : cleanValue(value, places, caseName);
