@@ -3,7 +3,12 @@ export { backoffMs, RETRY_AFTER_MAX_MS } from "./backoff.ts";
 export type { Backoff } from "./backoff.ts";
 export { sleep, systemClock } from "./clock.ts";
 export type { Clock } from "./clock.ts";
+export { sourceOf } from "./controller.ts";
+export type { Controller, Reconcile, ReconcileContext, Source } from "./controller.ts";
 export * from "./errors.ts";
+export { EventRecorder } from "./event-recorder.ts";
+export type { EventRecorderOptions, Happening } from "./event-recorder.ts";
+export { HealthPortError } from "./health-server.ts";
 export { KubeClient } from "./kube-client.ts";
 export type {
   ApplyOptions,
@@ -17,15 +22,23 @@ export type {
   WatchOptions,
   WriteOptions,
 } from "./kube-client.ts";
+export { LeaderElector, LeadershipEndsError, LeadershipLostError } from "./leader-elector.ts";
+export type { ElectionTimes, LeaderElectorOptions, Leadership } from "./leader-elector.ts";
 export { errorFields } from "./log.ts";
 export type { Log, LogLevel } from "./log.ts";
 export { ObjectStore } from "./object-store.ts";
 export type { IndexFunction, ReadableStore } from "./object-store.ts";
+export { OperatorRuntime } from "./operator-runtime.ts";
+export type { OperatorRuntimeOptions } from "./operator-runtime.ts";
 export { Reflector } from "./reflector.ts";
 export type { ChangeHandler, ObjectChange, ReflectorOptions, ReflectorState } from "./reflector.ts";
 export { EVENTS, LEASES, metadataOf, namespaced } from "./resource-type.ts";
 export type { KubeEvent, Lease, ResourceType } from "./resource-type.ts";
+export { listenForStop, StopSignalError } from "./stop-signals.ts";
+export type { StopSignals } from "./stop-signals.ts";
 export { WatchIdleError } from "./watch-stream.ts";
 export type { WatchEvent } from "./watch-stream.ts";
 export { compareResourceVersions, identityOf, keyOf, nameOf, parseKey } from "./wire.ts";
 export type { Identity, KubeList, KubeObject, ObjectName, Scale, Status, Wire } from "./wire.ts";
+export { WorkQueue, WorkStoppedError, WorkTimeoutError } from "./work-queue.ts";
+export type { Processed, WorkQueueOptions, WorkQueueState } from "./work-queue.ts";

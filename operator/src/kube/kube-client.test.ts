@@ -79,8 +79,8 @@ test("refusals are told apart by class", async () => {
 
 test("a name without its namespace is a mistake that never reaches the server", async () => {
   const { api, client } = await setup();
-  expect(() => client.get(WIDGETS, { name: "a" })).toThrow(TypeError);
-  expect(() => client.create(WIDGETS, { metadata: { name: "a" } }, AS_TEST)).toThrow(TypeError);
+  await expect(client.get(WIDGETS, { name: "a" })).rejects.toThrow(TypeError);
+  await expect(client.create(WIDGETS, { metadata: { name: "a" } }, AS_TEST)).rejects.toThrow(TypeError);
   expect(api.requests).toEqual([]);
 });
 

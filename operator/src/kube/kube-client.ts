@@ -122,10 +122,18 @@ export class KubeClient {
   readonly #transport: Transport;
   readonly #options: KubeClientOptions;
 
-  constructor(options: KubeClientOptions) {
+  /**
+   * @param transport - Default: connections of its own.
+   */
+  constructor(options: KubeClientOptions, transport?: Transport) {
     this.#options = options;
     this.clock = options.clock ?? systemClock;
-    this.#transport = new Transport(options.kubeConfig, this.clock);
+    this.#transport = transport ?? new Transport(options.kubeConfig, this.clock);
+  }
+
+  /** The same client over the same connections, which asks before each write; closing either closes both. */
+  guarded(mayWrite: () => void): KubeClient {
+    return new KubeClient({ ...this.#options, mayWrite }, this.#transport);
   }
 
   /**
@@ -133,7 +141,11 @@ export class KubeClient {
    *
    * @throws {NotFoundError} When it is not there.
    */
-  get<T extends KubeObject>(type: ResourceType<T>, name: ObjectName, options: CallOptions = {}): Promise<T> {
+  async get<T extends KubeObject>(
+    type: ResourceType<T>,
+    name: ObjectName,
+    options: CallOptions = {},
+  ): Promise<T> {
     return this.#sendFor<T>({
       method: "GET",
       path: objectPath(type, name),
@@ -223,7 +235,7 @@ export class KubeClient {
    *
    * @throws {AlreadyExistsError} When the name is taken.
    */
-  create<T extends KubeObject>(type: ResourceType<T>, object: T, options: WriteOptions): Promise<T> {
+  async create<T extends KubeObject>(type: ResourceType<T>, object: T, options: WriteOptions): Promise<T> {
     const { namespace } = object.metadata ?? {};
     if (type.namespaced && namespace === undefined) {
       throw new TypeError(`${type.kind} "${object.metadata?.name ?? ""}" needs a namespace`);
@@ -239,7 +251,7 @@ export class KubeClient {
    *
    * @throws {ConflictError} When it changed since.
    */
-  replace<T extends KubeObject>(type: ResourceType<T>, object: T, options: WriteOptions): Promise<T> {
+  async replace<T extends KubeObject>(type: ResourceType<T>, object: T, options: WriteOptions): Promise<T> {
     const path = objectPath(type, identityOf(object), options.subresource);
     return this.#write<T>({ method: "PUT", path, headers: JSON_TYPE, ...bodyOf(type, object) }, options);
   }
@@ -251,7 +263,7 @@ export class KubeClient {
    * @throws {ConflictError} When another manager owns a field of it and `force` is false.
    * @see https://kubernetes.io/docs/reference/using-api/server-side-apply/
    */
-  apply<T extends KubeObject>(type: ResourceType<T>, object: T, options: ApplyOptions): Promise<T> {
+  async apply<T extends KubeObject>(type: ResourceType<T>, object: T, options: ApplyOptions): Promise<T> {
     return this.#write<T>(
       {
         method: "PATCH",
@@ -266,7 +278,7 @@ export class KubeClient {
   }
 
   /** Changes parts of an object that is there. */
-  patch<T extends KubeObject>(
+  async patch<T extends KubeObject>(
     type: ResourceType<T>,
     name: ObjectName,
     patch: Patch,
@@ -314,12 +326,16 @@ export class KubeClient {
   }
 
   /** Reads the scale of an object: wanted and actual replicas. */
-  readScale(type: ResourceType<KubeObject>, name: ObjectName, { signal }: CallOptions = {}): Promise<Scale> {
+  async readScale(
+    type: ResourceType<KubeObject>,
+    name: ObjectName,
+    { signal }: CallOptions = {},
+  ): Promise<Scale> {
     return this.#sendFor<Scale>({ method: "GET", path: objectPath(type, name, "scale"), signal });
   }
 
   /** Sets the wanted replicas of an object, and touches nothing else of it. */
-  writeScale(
+  async writeScale(
     type: ResourceType<KubeObject>,
     name: ObjectName,
     { replicas, ...options }: { readonly replicas: number } & Omit<WriteOptions, "subresource">,
@@ -344,7 +360,7 @@ export class KubeClient {
     return this.#options.attemptTimeoutMs ?? ATTEMPT_TIMEOUT_MS;
   }
 
-  #write<Answer>(
+  async #write<Answer>(
     call: Omit<HttpCall, "timeoutMs" | "signal">,
     { fieldManager, signal }: Pick<WriteOptions, "fieldManager" | "signal">,
   ): Promise<Answer> {

@@ -44,6 +44,11 @@ export class ManualClock implements Clock {
     await this.#bell.until(() => this.pendingMs.includes(delayMs));
   }
 
+  /** Waits until exactly these timers are set: what else was under way has come to its end. */
+  async untilOnlyPending(...delaysMs: readonly number[]): Promise<void> {
+    await this.#bell.until(() => this.pendingMs.join() === delaysMs.join());
+  }
+
   /** Lets time pass, and calls back what becomes due, in its order, each at its time. */
   advance(durationMs: number): void {
     const endMs = this.#nowMs + durationMs;
