@@ -31,10 +31,11 @@ test(
     });
     const successors: Promise<unknown>[] = [];
     for (const [index, atCount] of KILLS_AT.entries()) {
-      await eventually(`${atCount} increments`, async () => {
+      const counted = async (): Promise<boolean> => {
         const { total = 0 } = await handle.entity<Partial<Shared>>();
         return total >= atCount;
-      });
+      };
+      await eventually(`${atCount} increments`, counted, TIMEOUT_MS);
       processes[index]?.kill("SIGKILL");
       successors.push(serve());
     }

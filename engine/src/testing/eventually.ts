@@ -11,17 +11,19 @@ const LOOK_EVERY_MS = 10;
 /**
  * Waits until `look` gives something that is neither false nor undefined, and returns it.
  *
- * @throws {Error} That names `what`, after 30 s.
+ * @param deadlineMs - Default 30 s.
+ * @throws {Error} That names `what`, after the deadline.
  */
 export async function eventually<Value>(
   what: string,
   look: () => Promise<Value | undefined | false> | Value | undefined | false,
+  deadlineMs: number = DEADLINE_MS,
 ): Promise<Value> {
-  const endMs = performance.now() + DEADLINE_MS;
+  const endMs = performance.now() + deadlineMs;
   for (;;) {
     const value = await look();
     if (value !== undefined && value !== false) return value;
-    if (performance.now() > endMs) throw new Error(`${what}: not within ${DEADLINE_MS} ms`);
+    if (performance.now() > endMs) throw new Error(`${what}: not within ${deadlineMs} ms`);
     await delay(LOOK_EVERY_MS);
   }
 }
