@@ -180,6 +180,8 @@ export async function research(): Promise<unknown> {
   ]);
   await memory.merge({ done: true });
   const count = await memory.increment("count", 10);
+  // The views have answered, but may not have ended: a run's end cancels what is left of its hooks.
+  await MemFlow.workflow.sleepFor(1_000);
   return { first, second, again, aside, count, entity: await memory.get() };
 }
 
