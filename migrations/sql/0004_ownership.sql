@@ -1,5 +1,17 @@
 -- Who owns which run and which attempt: claims, heartbeats, death, hand-over.
 
+-- Whether a worker may claim a run with this problem: not where its own code, or its build's, did not match the history.
+-- Without settings of its own, so that Postgres puts it into the statements that ask.
+create function may_claim(p_problem json, p_worker uuid, p_build text)
+returns boolean
+language sql
+immutable
+as $$
+  select p_problem is null
+    or p_problem ->> 'worker' is distinct from p_worker::text
+    and (p_build is null or p_problem ->> 'build' is distinct from p_build)
+$$;
+
 -- Claims up to p_limit ready runs of a queue for a worker, for the workflows it knows, by priority, then by due time.
 -- A run that was found busy at p_suspect_after takeovers without progress is claimed only with p_alone. `rest` is null for
 -- a run that a client started and nobody owned before, as most are: fewer columns to write and to read. A run that was
@@ -40,11 +52,7 @@ begin
       where r.ready_at is not null and r.ready_at <= v_now
         and r.task_queue = p_queue and r.workflow_name = known.name and r.priority = level.priority
         and (r.busy_takeovers + r.busy::integer >= p_suspect_after) = p_alone
-        and (
-          r.problem is null
-          or r.problem ->> 'worker' is distinct from p_worker::text
-          and (p_build is null or r.problem ->> 'build' is distinct from p_build)
-        )
+        and may_claim(r.problem, p_worker, p_build)
       limit 1
     ) found
   ) kind;
@@ -67,6 +75,7 @@ begin
           where r.ready_at is not null and r.ready_at <= v_now
             and r.task_queue = p_queue and r.workflow_name = stream.name and r.priority = stream.priority
             and (r.busy_takeovers + r.busy::integer >= p_suspect_after) = p_alone
+            and may_claim(r.problem, p_worker, p_build)
           order by r.ready_at
           limit p_limit
         ) ready
@@ -90,11 +99,7 @@ begin
         where r.ready_at is not null and r.ready_at <= v_now
           and r.task_queue = p_queue and r.workflow_name = stream.name and r.priority = stream.priority
           and (r.busy_takeovers + r.busy::integer >= p_suspect_after) = p_alone
-          and (
-            r.problem is null
-            or r.problem ->> 'worker' is distinct from p_worker::text
-            and (p_build is null or r.problem ->> 'build' is distinct from p_build)
-          )
+          and may_claim(r.problem, p_worker, p_build)
           and r.ctid <> all (v_picked)
         order by r.ready_at
         limit stream.share
@@ -177,7 +182,6 @@ begin
     ) first
     group by first.name, first.priority
   ) counted;
-
 
   for v_round in 1 .. 2 loop
     select v_picked || coalesce(array_agg(picked.ctid), '{}') into v_picked
