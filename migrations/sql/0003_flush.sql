@@ -423,11 +423,7 @@ begin
   end if;
 
   if v_parts.snapshots is not null then
-    update entities e
-    -- A document may be JSON null, which a record reads as SQL's.
-    set snapshot = coalesce(c.document, 'null'), search = c.search, snapshot_no = c.no, stale = e.last_no > c.no
-    from json_to_recordset(v_parts.snapshots) as c (run uuid, entity uuid, no bigint, document jsonb, search jsonb)
-    where e.entity_id = c.entity and e.snapshot_no < c.no and (p_live is null or c.run = any (p_live));
+    perform refresh_snapshots(v_parts.snapshots, p_live);
   end if;
 
   -- Signal ids come last: the longest wait for a lock is here, when all else is written.

@@ -15,6 +15,34 @@ create index entities_by_type on entities (entity_type, entity_id) where entity_
 -- Serves Entity.find: those whose snapshot can't answer.
 create index entities_stale on entities (entity_type, entity_id) where stale and entity_type is not null;
 
+-- Brings snapshots up to date: {run, entity, no, document, search} each, from a flush (p_live: only those of these runs) or
+-- from a reader that has folded them, which names no run.
+create function refresh_snapshots(p_snapshots json, p_live uuid[] default null)
+returns void
+language plpgsql
+set search_path from current
+set enable_seqscan = off
+set enable_mergejoin = off
+set enable_hashjoin = off
+as $$
+begin
+  perform 1
+  from entities e
+  where e.entity_id = any (array(
+    select c.entity
+    from json_to_recordset(p_snapshots) as c (run uuid, entity uuid)
+    where p_live is null or c.run = any (p_live)
+  ))
+  order by e.entity_id
+  for no key update;
+  update entities e
+  -- A document may be JSON null, which a record reads as SQL's.
+  set snapshot = coalesce(c.document, 'null'), search = c.search, snapshot_no = c.no, stale = e.last_no > c.no
+  from json_to_recordset(p_snapshots) as c (run uuid, entity uuid, no bigint, document jsonb, search jsonb)
+  where e.entity_id = c.entity and e.snapshot_no < c.no and (p_live is null or c.run = any (p_live));
+end;
+$$;
+
 -- Gives runs that have just been inserted their memory. `p_seeds` is a json array of {run, by, type, search}; with p_live,
 -- only members whose `by` is among it count. Search data becomes the first event of its run and the next change of its
 -- entity (that of its root, for a hook), which must be locked after all runs. A start that was refused has no run, and

@@ -64,28 +64,6 @@ begin
 end;
 $$;
 
--- Brings snapshots up to date that readers have folded: {entity, no, document, search} each.
-create function refresh_snapshots(p_snapshots json)
-returns void
-language plpgsql
-set search_path from current
-set enable_seqscan = off
-set enable_mergejoin = off
-set enable_hashjoin = off
-as $$
-begin
-  perform 1
-  from entities e
-  where e.entity_id = any (array(select c.entity from json_to_recordset(p_snapshots) as c (entity uuid)))
-  order by e.entity_id
-  for no key update;
-  update entities e
-  set snapshot = coalesce(c.document, 'null'), search = c.search, snapshot_no = c.no, stale = e.last_no > c.no
-  from json_to_recordset(p_snapshots) as c (entity uuid, no bigint, document jsonb, search jsonb)
-  where e.entity_id = c.entity and e.snapshot_no < c.no;
-end;
-$$;
-
 -- Runs as HotMesh's users know them, one row each; hooks are part of their run.
 create view jobs as
 select r.run_id as id, r.workflow_id as key, e.entity_type as entity, r.task_queue, r.workflow_name, r.status as state,
