@@ -1,10 +1,18 @@
 /**
- * The engine's door for those who provide stores and look after them, such as the operator: connections, migrations, and
- * sessions for statements of their own. They start no run and execute none.
+ * The engine's door for those who provide stores and look after them, such as the operator: connections, migrations,
+ * sessions for statements of their own, and to be woken when there is something to do. They start no run and execute
+ * none.
+ *
+ * To be woken by the starts of a queue: `assertUsable` says whether a pooler stands between, `listenSource` gives the
+ * connection on which LISTEN works (undefined where only polling does), and a `Listener` on it hears `queueChannel`.
  */
-export { resolveConnection } from "./store/connection-source.ts";
+export { listenSource, resolveConnection } from "./store/connection-source.ts";
 export type { ConnectionSource } from "./store/connection-source.ts";
-export { quoteIdentifier } from "./store/identifiers.ts";
+export { queueChannel, quoteIdentifier } from "./store/identifiers.ts";
+export { Listener } from "./store/listener.ts";
+export type { ListenerOptions } from "./store/listener.ts";
+export { assertUsable, inspectDatabase } from "./store/self-test.ts";
+export type { DatabaseFacts } from "./store/self-test.ts";
 export { Session } from "./store/session.ts";
 export type { SessionOptions, Statement } from "./store/session.ts";
 export { toStoreError } from "./store/sql-errors.ts";

@@ -25,7 +25,7 @@ import { clientQueries } from "../store/client-queries.ts";
 import type { ClientQueries } from "../store/client-queries.ts";
 import { listenSource } from "../store/connection-source.ts";
 import type { ConnectionSource } from "../store/connection-source.ts";
-import { channelName } from "../store/identifiers.ts";
+import { channelName, queueChannel } from "../store/identifiers.ts";
 import { withPayload } from "../store/json-member.ts";
 import { RETRY_BY_ID_MAX_MS } from "../store/flush-commit.ts";
 import { Listener } from "../store/listener.ts";
@@ -299,7 +299,7 @@ export class StoreClient {
     this.#results.expect(request.runId);
     try {
       const runId = await this.#starts.add(request);
-      const channel = channelName(this.#schema, "queue", request.taskQueue);
+      const channel = queueChannel(this.#schema, request.taskQueue);
       this.#notifier.notify(channel, request.delayMs > 0 ? "later" : "runs");
       return runId;
     } catch (error) {
@@ -328,7 +328,7 @@ export class StoreClient {
     if (runId === null || status === null) throw new WorkflowNotFoundError({ workflowId });
     if (!stands) throw new RunClosedError({ workflowId, runId, status });
     this.#notifyTarget(runId, owner, queue);
-    const channel = channelName(this.#schema, "queue", request.taskQueue);
+    const channel = queueChannel(this.#schema, request.taskQueue);
     this.#notifier.notify(channel, request.delayMs > 0 ? "later" : "runs");
   }
 
@@ -414,7 +414,7 @@ export class StoreClient {
   /** Makes a parked run ready again and forgives its takeovers; false when it is not parked. */
   async resume(runId: string): Promise<boolean> {
     const rows = await this.#read<{ task_queue: string }>("resumeRuns", [[runId]]);
-    for (const row of rows) this.#notifier.notify(channelName(this.#schema, "queue", row.task_queue), "runs");
+    for (const row of rows) this.#notifier.notify(queueChannel(this.#schema, row.task_queue), "runs");
     return rows.length > 0;
   }
 
@@ -655,7 +655,7 @@ export class StoreClient {
   #notifyTarget(runId: string | null, owner: string | null, queue: string | null): void {
     if (runId === null) return;
     if (owner !== null) this.#notifier.notify(channelName(this.#schema, "worker", owner), runId);
-    else if (queue !== null) this.#notifier.notify(channelName(this.#schema, "queue", queue), "runs");
+    else if (queue !== null) this.#notifier.notify(queueChannel(this.#schema, queue), "runs");
   }
 
   async #closedError(runId: string): Promise<Error> {

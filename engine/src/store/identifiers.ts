@@ -68,6 +68,17 @@ export function channelName(schema: string, kind: ChannelKind, name: string): st
   return channel;
 }
 
+/**
+ * The NOTIFY channel of a task queue: told at once of each start, and of each message that makes work for the queue.
+ *
+ * @param schema - The store's schema.
+ * @param taskQueue - The queue's name.
+ * @returns The channel; its payloads say what there may be, `runs` or `activities`, joined by commas.
+ */
+export function queueChannel(schema: string, taskQueue: string): string {
+  return channelName(schema, "queue", taskQueue);
+}
+
 function schemaNameProblem(name: unknown): string | undefined {
   if (typeof name !== "string") return "must be a string";
   if (name === "") return 'must not be empty; the default is "memflow"';

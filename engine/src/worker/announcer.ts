@@ -3,7 +3,7 @@
  *
  * Promises nothing: what it says may be lost, and a sweep or a poll finds it. Nobody is told of what is done here.
  */
-import { channelName } from "../store/identifiers.ts";
+import { channelName, queueChannel } from "../store/identifiers.ts";
 import type { IncarnationContext } from "./incarnation-context.ts";
 import type { FlushReply, Wake } from "./flush-lane.ts";
 import type { RunContribution } from "./owned-run.ts";
@@ -27,7 +27,7 @@ export class Announcer {
   /** A queue has work: now, or (`later`) when it is due. */
   announce(taskQueue: string, what: "runs" | "activities" | "later"): void {
     const { notifier, options, services } = this.#context;
-    notifier.notify(channelName(options.schema, "queue", taskQueue), what);
+    notifier.notify(queueChannel(options.schema, taskQueue), what);
     if (!services.has(taskQueue)) return;
     if (what === "later") void this.#host.look();
     else this.#host.pump(taskQueue, what === "activities");
