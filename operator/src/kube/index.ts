@@ -22,6 +22,7 @@ export type {
   WatchOptions,
   WriteOptions,
 } from "./kube-client.ts";
+export * from "./kubernetes-kinds.ts";
 export { LeaderElector, LeadershipEndsError, LeadershipLostError } from "./leader-elector.ts";
 export type { ElectionTimes, LeaderElectorOptions, Leadership } from "./leader-elector.ts";
 export { errorFields } from "./log.ts";

@@ -2,12 +2,14 @@
  * Server-side apply in the small: who owns which field.
  *
  * As in Kubernetes, an apply sets its fields, gives up those that its manager no longer names, and conflicts when it would
- * change a field of another manager, unless it is forced. Smaller than there: every list is one value.
+ * change a field of another manager, unless it is forced. Smaller than there: a list is one value, but for those of every
+ * object that are merged by their items: conditions, finalizers and owner references.
  *
  * @see https://kubernetes.io/docs/reference/using-api/server-side-apply/
  */
 import { copyOf, deleteAt, getAt, isEqual, leafPaths, setAt } from "./json-value.ts";
 import type { JsonObject, Path } from "./json-value.ts";
+import { keyLists, unkeyLists } from "./keyed-lists.ts";
 import { Refusal } from "./refusal.ts";
 
 /** The fields of each manager, each path as its JSON. */
@@ -53,8 +55,9 @@ export interface Apply {
  *
  * @throws {Refusal} 409 when another manager owns a field that would change.
  */
-export function applyConfig(current: OwnedObject, { manager, config, force }: Apply): OwnedObject {
-  const object = copyOf(current.object);
+export function applyConfig(current: OwnedObject, { manager, config: listed, force }: Apply): OwnedObject {
+  const config = keyLists(listed);
+  const object = keyLists(current.object);
   const wanted = ownedPaths(config);
   const owners = new Map([...current.owners].map(([name, paths]) => [name, new Set(paths)]));
   for (const [text, path] of wanted) {
@@ -75,7 +78,7 @@ export function applyConfig(current: OwnedObject, { manager, config, force }: Ap
   owners.set(manager, new Set(wanted.keys()));
   const stillOwned = new Set([...owners.values()].flatMap((paths) => [...paths]));
   for (const text of before) if (!stillOwned.has(text)) deleteAt(object, JSON.parse(text) as Path);
-  return { object, owners };
+  return { object: unkeyLists(object), owners };
 }
 
 /** After a change by other means than apply, its manager owns what it changed. */
@@ -83,10 +86,11 @@ export function ownChanges(
   current: OwnedObject,
   { manager, config }: Pick<Apply, "manager" | "config">,
 ): OwnedObject {
-  const before = ownedPaths(current.object);
-  const after = ownedPaths(config);
+  const [stored, written] = [keyLists(current.object), keyLists(config)];
+  const before = ownedPaths(stored);
+  const after = ownedPaths(written);
   const changed = [...after].filter(
-    ([text, path]) => !before.has(text) || !isEqual(getAt(current.object, path), getAt(config, path)),
+    ([text, path]) => !before.has(text) || !isEqual(getAt(stored, path), getAt(written, path)),
   );
   const owners = new Map(
     [...current.owners].map(([name, paths]) => [name, new Set([...paths].filter((text) => after.has(text)))]),

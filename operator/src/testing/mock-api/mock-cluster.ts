@@ -131,6 +131,10 @@ export class MockCluster {
   ): T {
     const current = this.#table(type).get(keyOf(nameOf(config)));
     if (!current && means.subresource !== undefined) throw notFound(type, nameOf(config));
+    const { uid } = config.metadata ?? {};
+    if (uid !== undefined && uid !== (current?.object as KubeObject | undefined)?.metadata?.uid) {
+      throw new Refusal(409, "Conflict", `the uid of ${type.plural} "${nameOf(config).name}" is another`);
+    }
     const narrowed = onlyPart(copyOf(config), means.subresource);
     const base = current ?? { object: freshObject(type, namedOnly(config)), owners: new Map() };
     return this.#store(type, applyConfig(base, { manager: means.manager, config: narrowed, force })) as T;
