@@ -3,6 +3,8 @@ export { applyStatus } from "./apply-status.ts";
 export type { StatusPart, StatusWrite } from "./apply-status.ts";
 export { conditionsOf, findCondition, holds } from "./conditions.ts";
 export type { Claim, ClaimOf } from "./conditions.ts";
+export { INDEX } from "./dependencies.ts";
+export type { Followed, OperatorDependencies, ScalingFigures, ScalingGauges } from "./dependencies.ts";
 export * from "./kinds.ts";
 export {
   BUILD_LABEL,

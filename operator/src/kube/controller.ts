@@ -1,6 +1,6 @@
 /** What a controller is made of: whose changes concern it, and how it brings one object to what it should be. */
+import type { FollowedObjects } from "./followed-objects.ts";
 import type { KubeClient } from "./kube-client.ts";
-import type { Reflector } from "./reflector.ts";
 import type { KubeObject } from "./wire.ts";
 import type { Processed } from "./work-queue.ts";
 
@@ -31,7 +31,7 @@ export interface Controller {
 /** Where keys come from. */
 export interface Source {
   /** What it needs the runtime to start, to await and to stop. */
-  readonly reflector: Pick<Reflector<KubeObject>, "type" | "start" | "stop" | "whenSynced" | "state">;
+  readonly reflector: Pick<FollowedObjects<KubeObject>, "type" | "start" | "stop" | "whenSynced" | "state">;
   /** Passes keys on, those of what is there first. @returns Ends it. */
   connect(add: (key: string) => void): () => void;
 }
@@ -43,7 +43,7 @@ export interface Source {
  *   reference that was taken away concerns whom it pointed to.
  */
 export function sourceOf<T extends KubeObject>(
-  reflector: Reflector<T>,
+  reflector: FollowedObjects<T>,
   keysOf?: (object: T, key: string) => Iterable<string>,
 ): Source {
   const find = keysOf ?? ((_object: T, key: string) => [key]);

@@ -8,6 +8,8 @@ export type { Controller, Reconcile, ReconcileContext, Source } from "./controll
 export * from "./errors.ts";
 export { EventRecorder } from "./event-recorder.ts";
 export type { EventRecorderOptions, Happening } from "./event-recorder.ts";
+export { followNamespaces } from "./followed-objects.ts";
+export type { FollowedObjects } from "./followed-objects.ts";
 export { HealthPortError } from "./health-server.ts";
 export { KubeClient } from "./kube-client.ts";
 export type {
