@@ -61,7 +61,7 @@ begin
         select h.run_id
         from json_array_elements(p_extra -> 'cancels') m
         cross join lateral (
-          select k.run_id from runs k where k.parent_run_id = (m ->> 'by')::uuid and k.hook and k.status = 'running'
+          select k.run_id from runs k where k.parent_run_id = (m ->> 'by')::uuid and k.hook and k.status = 'running' offset 0
         ) h
       )
       || array(
@@ -335,7 +335,7 @@ begin
       select json_build_object('run', h.run_id, 'status', c.status, 'failure', c.failure) as member
       from json_to_recordset(v_parts.cancels) as c (by uuid, status text, failure json)
       cross join lateral (
-        select k.run_id from runs k where k.parent_run_id = c.by and k.hook and k.status = 'running'
+        select k.run_id from runs k where k.parent_run_id = c.by and k.hook and k.status = 'running' offset 0
       ) h
       where p_live is null or c.by = any (p_live)
       union all
