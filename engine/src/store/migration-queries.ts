@@ -11,8 +11,8 @@ export const MIGRATIONS_TABLE = "schema_migrations";
 /** Longer than any file takes, shorter than a forgotten process would be waited for. */
 export const SET_PATIENT_LOCK_TIMEOUT = "set local lock_timeout = '10min'";
 
-/** A file that waits for a table stops all who come after it, so it gives up soon and is tried again. */
-export const SET_FILE_LOCK_TIMEOUT = "set local lock_timeout = '10s'";
+/** For the statements of a file, until the transaction ends. */
+export const SET_FILE_LOCK_TIMEOUT = "select set_config('lock_timeout', $1::text, true)";
 
 /** One at a time per schema, in the whole database, until the transaction ends. */
 export const LOCK_SCHEMA =

@@ -23,6 +23,12 @@ export interface MigrateOptions {
   readonly targetVersion?: number;
   /** The numbered SQL files; default: those of `@memflow/migrations`. */
   readonly folder?: URL;
+  /** How long a statement of a file may wait for a lock; default 10 s. Others who migrate are waited for longer. */
+  readonly lockTimeoutMs?: number;
+  /** Ends it: what is under way is broken off and does not stand. */
+  readonly signal?: AbortSignal;
+  /** Asked before each file and before its commit; throws to end there. For those who may lose the right to go on. */
+  mayGoOn?(): void;
 }
 
 /** The schema's version before and after. */
@@ -33,6 +39,8 @@ export interface MigrateResult {
 
 /** A file may rebuild an index of a large table; nothing else waits for it. */
 const FILE_TIMEOUT_MS = 600_000;
+/** A file that waits for a table stops all who come after it, so it gives up soon and is tried again. */
+const LOCK_TIMEOUT_MS = 10_000;
 
 /**
  * Creates the schema if it is missing and applies the files that it lacks.
@@ -50,17 +58,32 @@ export async function migrate(options: MigrateOptions): Promise<MigrateResult> {
   const files = listMigrations(folder);
   const target = checkTarget(options.targetVersion ?? files.length, files.length);
   const source = options.source.direct ?? options.source;
+  const { signal, lockTimeoutMs = LOCK_TIMEOUT_MS } = options;
   const session = new Session({ source, purpose: "migrate" });
+  const breakOff = (): void => session.destroy();
+  signal?.addEventListener("abort", breakOff, { once: true });
   try {
+    const mayGoOn = (): void => {
+      signal?.throwIfAborted();
+      options.mayGoOn?.();
+    };
+    mayGoOn();
     const from = await checkedVersion((statement) => session.query(statement), schema, files);
     let to = from;
-    while (to < target) to = await applyNext({ session, schema, files, target });
+    while (to < target) to = await applyNext({ session, schema, files, target, lockTimeoutMs, mayGoOn });
     return { from, to };
   } catch (error) {
+    signal?.throwIfAborted();
     throw await explain(error, { session, source, schema });
   } finally {
+    signal?.removeEventListener("abort", breakOff);
     await session.close();
   }
+}
+
+/** The version that this code brings: the number of its newest file. */
+export function newestVersion(): number {
+  return listMigrations().length;
 }
 
 /**
@@ -102,15 +125,19 @@ interface Step {
   readonly schema: string;
   readonly files: readonly Migration[];
   readonly target: number;
+  readonly lockTimeoutMs: number;
+  mayGoOn(): void;
 }
 
 /** One file in one transaction, or none when another process was faster. Returns the version that stands then. */
-async function applyNext({ session, schema, files, target }: Step): Promise<number> {
+async function applyNext(step: Step): Promise<number> {
+  const { session, schema, files, target, lockTimeoutMs, mayGoOn } = step;
   return session.transaction(async (query) => {
     // Waiting for others who migrate may take as long as their file; waiting for a table's users may not.
     await query({ text: sql.SET_PATIENT_LOCK_TIMEOUT });
     await query({ text: sql.LOCK_SCHEMA, values: [schema], timeoutMs: FILE_TIMEOUT_MS });
-    await query({ text: sql.SET_FILE_LOCK_TIMEOUT });
+    await query({ text: sql.SET_FILE_LOCK_TIMEOUT, values: [`${lockTimeoutMs}ms`] });
+    mayGoOn();
     const version = await checkedVersion(query, schema, files);
     const next = files[version];
     if (version >= target || next === undefined) return version;
@@ -123,6 +150,7 @@ async function applyNext({ session, schema, files, target }: Step): Promise<numb
       schema,
       migration: next,
     });
+    mayGoOn();
     return next.version;
   });
 }

@@ -117,11 +117,11 @@ test("PgBouncer in transaction mode is found out", async ({ skip }) => {
   await expect(assertUsable(source)).rejects.toMatchObject({ code: "POOLER_IN_TRANSACTION_MODE" });
 });
 
-test("PgBouncer in session mode is usable", async ({ skip }) => {
+test("PgBouncer in session mode is seen, and is usable", async ({ skip }) => {
   skip(pgBouncer === undefined, NOT_INSTALLED);
   const source = resolveConnection(await openPgBouncer("session"));
   const usable = await assertUsable(source);
-  expect(usable.facts).toMatchObject({ pooled: "none", listenWorks: true });
+  expect(usable.facts).toMatchObject({ pooled: "session", listenWorks: true });
   const session = new Session({
     source: usable.source,
     purpose: "test",

@@ -20,8 +20,8 @@ export interface DatabaseFacts {
   readonly readOnly: boolean;
   /** A standby. */
   readonly inRecovery: boolean;
-  /** `transaction`: statements of one client reach different backends. */
-  readonly pooled: "none" | "transaction";
+  /** `session`: a pooler, and each client keeps its backend; `transaction`: statements of one reach different ones. */
+  readonly pooled: "none" | "session" | "transaction";
   /** A notification reached the one who listened. */
   readonly listenWorks: boolean;
 }
@@ -53,7 +53,8 @@ export async function inspectDatabase(source: ConnectionSource): Promise<Databas
         return { ...state, pooled: "transaction", listenWorks: false };
       }
       const listenWorks = !state.inRecovery && (await hearsNotification(first, second));
-      return { ...state, pooled: "none", listenWorks };
+      const pooled = (await isBehindPooler(first)) ? "session" : "none";
+      return { ...state, pooled, listenWorks };
     } finally {
       await closeClient(second.client);
     }
@@ -98,7 +99,7 @@ export function findProblem(facts: DatabaseFacts, source: ConnectionSource): Con
       : `database ${target} is read-only; turn default_transaction_read_only off for this role`;
     return new ConnectionError("DATABASE_READ_ONLY", { message, target });
   }
-  if (facts.listenWorks && facts.pooled === "none") return undefined;
+  if (facts.listenWorks && facts.pooled !== "transaction") return undefined;
   if (source.polling || source.direct !== undefined) return undefined;
   const message =
     `connection ${target} goes through a pooler in transaction mode, where LISTEN hears nothing; add ` +
@@ -163,6 +164,12 @@ async function sharesBackends(first: Probe, second: Probe): Promise<boolean> {
     }
   }
   return false;
+}
+
+/** A pooler makes the key for cancelling up by itself, so the process in it is not that of the backend. */
+async function isBehindPooler(probe: Probe): Promise<boolean> {
+  const client: pg.Client & { readonly processID?: number | null } = probe.client;
+  return (await backendOf(probe)) !== client.processID;
 }
 
 async function backendOf(probe: Probe): Promise<number | undefined> {

@@ -230,8 +230,13 @@ function missingSchema(error: unknown, target: string): SchemaError {
   });
 }
 
-/** `pg` and node:tls report these without a code of their own or with one that starts with ERR_TLS or CERT. */
-function isTlsRefusal(error: unknown): error is Error {
+/**
+ * True when the server could not be verified, or does not speak TLS; also of the error that `toStoreError` made of it.
+ *
+ * `pg` and node:tls report these without a code of their own or with one that starts with ERR_TLS or CERT.
+ */
+export function isTlsRefusal(error: unknown): error is Error {
+  if (error instanceof ConnectionError) return error.code === "BAD_CONNECTION" && isTlsRefusal(error.cause);
   if (!(error instanceof Error)) return false;
   const code = codeOf(error) ?? "";
   return (

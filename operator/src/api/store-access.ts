@@ -2,7 +2,9 @@
  * How reconcilers reach the databases of Stores: one set of connections for each Store, shared by all of them.
  *
  * `stores/` provides it. A Store is connected while the operator has credentials for it that were tried and its schema is of
- * this operator's version; whether the server answers at this moment is for each statement to find out.
+ * this operator's version; whether the server answers at this moment is for each statement to find out. With new credentials
+ * `find` gives another object: the old one answers what was asked of it, then its sessions are closed (`SESSION_CLOSED`) and
+ * what was given to its `onWork` is not called any more. So find it anew in each reconcile.
  */
 import type { ConnectionSource, Session } from "@memflow/engine/provision";
 import type { LoadObserver } from "../scaling/observe.ts";
