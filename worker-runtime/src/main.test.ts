@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
@@ -207,4 +207,28 @@ test("an unreachable database is named without its password, with exit code 1", 
   expect(await worker.end()).toBe(1);
   expect(worker.output).toContain("127.0.0.1:1");
   expect(worker.output).not.toContain("secret");
+});
+
+test("code at any path imports the worker's own SDK, whatever copy lies beside it", async () => {
+  const stranger = path.join(folder, "node_modules", "@memflow", "sdk");
+  await mkdir(stranger, { recursive: true });
+  await writeFile(
+    path.join(stranger, "package.json"),
+    '{ "name": "@memflow/sdk", "type": "module", "exports": "./index.js" }',
+  );
+  await writeFile(path.join(stranger, "index.js"), 'throw new Error("a second SDK was loaded");');
+  await writeFile(path.join(folder, "workflows.ts"), CODE.replace(JSON.stringify(SDK), '"@memflow/sdk"'));
+  const worker = new WorkerUnderTest({});
+  expect((await worker.ready()).workflows).toEqual(["hello", "patient"]);
+});
+
+test("a worker that is asked to stop while it starts ends at once, in order", async () => {
+  await writeFile(
+    path.join(folder, "workflows.ts"),
+    'console.log("loading"); await new Promise((resolve) => setInterval(resolve, 2 ** 30));',
+  );
+  const worker = new WorkerUnderTest({});
+  await worker.line("loading");
+  worker.child.kill("SIGTERM");
+  expect(await worker.end()).toBe(0);
 });

@@ -9,6 +9,7 @@ import type { WorkerLog } from "@memflow/sdk";
 import { WORKER_EXIT_CODES } from "./exit-codes.ts";
 import { HealthPortError } from "./health-server.ts";
 import { ModuleError } from "./load-module.ts";
+import { useOwnSdk } from "./own-sdk.ts";
 import { runWorker } from "./run-worker.ts";
 import type { RunningWorker } from "./run-worker.ts";
 import { SettingsError, readSettings } from "./settings.ts";
@@ -17,12 +18,16 @@ import type { WorkerSettings } from "./settings.ts";
 /** npm and terminals may deliver one Ctrl-C twice; together they count as one. */
 const SAME_SIGNAL_MS = 500;
 
+const stopWaitingForStart = endWhenAskedToStop();
+useOwnSdk();
+
 try {
   const settings = readSettings(process.env);
   const worker = await runWorker(settings, {
     log: writeLog,
     onFatal: (error) => end(WORKER_EXIT_CODES.failed, `the worker can't go on: ${describe(error)}`),
   });
+  stopWaitingForStart();
   stopWhenAsked(worker);
   announce(settings, worker);
 } catch (error) {
@@ -39,6 +44,17 @@ function announce(settings: WorkerSettings, worker: RunningWorker): void {
       ? `memflow worker ready: queue "${taskQueue}", workflows ${workflows.join(", ")}, health on port ${port}\n`
       : `${JSON.stringify({ event: "ready", taskQueue, workflows, port, pid: process.pid })}\n`,
   );
+}
+
+/** The first process of a container ignores the signals that it does not listen to, so it listens before it has started. */
+function endWhenAskedToStop(): () => void {
+  const end = (): void => process.exit(WORKER_EXIT_CODES.stopped);
+  process.on("SIGTERM", end);
+  process.on("SIGINT", end);
+  return () => {
+    process.off("SIGTERM", end);
+    process.off("SIGINT", end);
+  };
 }
 
 function stopWhenAsked(worker: RunningWorker): void {
