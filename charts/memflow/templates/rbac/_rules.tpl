@@ -1,0 +1,117 @@
+{{/* What the operator may do in a Kubernetes namespace that it looks after. docs/security.md says why, row by row. */}}
+{{- define "memflow.operatorRules" -}}
+- apiGroups:
+    - memflow.io
+  resources:
+    - stores
+    - taskqueues
+    - workflows
+    - schedules
+  verbs:
+    - get
+    - list
+    - watch
+    # Finalizers; the operator never writes a spec.
+    - patch
+- apiGroups:
+    - memflow.io
+  resources:
+    - stores/status
+    - taskqueues/status
+    - workflows/status
+    - schedules/status
+  verbs:
+    - get
+    - patch
+# Asked for by clusters that check who sets an owner that blocks deletion.
+- apiGroups:
+    - memflow.io
+  resources:
+    - stores/finalizers
+    - taskqueues/finalizers
+    - workflows/finalizers
+    - schedules/finalizers
+  verbs:
+    - update
+- apiGroups:
+    - apps
+  resources:
+    - deployments
+    - controllerrevisions
+  verbs:
+    - get
+    - list
+    - watch
+    - create
+    - patch
+    - delete
+- apiGroups:
+    - apps
+  resources:
+    - deployments/scale
+  verbs:
+    - get
+    - patch
+    - update
+- apiGroups:
+    - policy
+  resources:
+    - poddisruptionbudgets
+  verbs:
+    - get
+    - list
+    - watch
+    - create
+    - patch
+    - delete
+- apiGroups:
+    - ""
+  resources:
+    - serviceaccounts
+  verbs:
+    - get
+    - list
+    - watch
+    - create
+    - patch
+    - delete
+- apiGroups:
+    - ""
+  resources:
+    - pods
+  verbs:
+    - get
+    - list
+    - watch
+    # The annotation controller.kubernetes.io/pod-deletion-cost.
+    - patch
+- apiGroups:
+    - ""
+  resources:
+    - configmaps
+  verbs:
+    - get
+    - list
+    - watch
+# Those that a Store refers to, and those that the operator makes, each by its name.
+- apiGroups:
+    - ""
+  resources:
+    - secrets
+  verbs:
+    - get
+    {{- if .Values.rbac.watchSecrets }}
+    - list
+    - watch
+    {{- end }}
+    - create
+    - patch
+    - delete
+- apiGroups:
+    - events.k8s.io
+  resources:
+    - events
+  verbs:
+    - create
+    - patch
+{{- end -}}
