@@ -1,5 +1,8 @@
 /**
- * How every test of the workspace runs: from sources, in forked processes, against one real Postgres.
+ * How every test of the workspace runs: from sources, in forked processes.
+ *
+ * The tests beside the sources share one real Postgres. The scenarios of `e2e/scenarios` run on real clusters, one project a
+ * provider, one file at a time: what they measure must not depend on a neighbour.
  */
 import { defineConfig } from "vitest/config";
 
@@ -12,19 +15,47 @@ const SOURCE_CONDITION = "source";
  */
 const FROM_SOURCES = { resolve: { conditions: [SOURCE_CONDITION, "node"] } };
 
+const NEVER_TESTS = ["**/node_modules/**", "**/dist/**", "**/.memflow/**"];
+
+const SCENARIOS = "e2e/scenarios/**/*.test.ts";
+
+/** Scenarios on one provider, after the other tests. The name is the provider's. */
+function scenariosOn(name: string, include: string[], groupOrder: number) {
+  return {
+    extends: true as const,
+    test: {
+      name,
+      include,
+      exclude: NEVER_TESTS,
+      globalSetup: ["e2e/setup/test-cluster.ts"],
+      maxWorkers: 1,
+      sequence: { groupOrder },
+    },
+  };
+}
+
 // oxlint-disable-next-line import/no-default-export -- vitest reads its configuration from the default export
 export default defineConfig({
   environments: { ssr: FROM_SOURCES, __vitest__: FROM_SOURCES },
   test: {
-    include: ["**/*.test.ts"],
-    exclude: ["**/node_modules/**", "**/dist/**", "**/.memflow/**"],
     pool: "forks",
     execArgv: ["-C", SOURCE_CONDITION],
     env: { NODE_OPTIONS: `--conditions=${SOURCE_CONDITION}` },
-    globalSetup: ["e2e/setup/test-postgres.ts"],
     testTimeout: 60_000,
     hookTimeout: 60_000,
     reporters: ["default", "./scripts/compat-reporter.ts", "./scripts/plain-count-reporter.ts"],
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "sources",
+          include: ["**/*.test.ts"],
+          exclude: [...NEVER_TESTS, SCENARIOS],
+          globalSetup: ["e2e/setup/test-postgres.ts"],
+        },
+      },
+      scenariosOn("local", [SCENARIOS], 1),
+    ],
     coverage: {
       provider: "v8",
       include: ["**/src/**/*.ts"],

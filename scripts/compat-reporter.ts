@@ -51,6 +51,7 @@ async function narrowing(vitest: Vitest, fileCount: number): Promise<string | un
   if (config.testNamePattern !== undefined) return `the test name pattern ${config.testNamePattern}`;
   if (config.tagsFilter !== undefined && config.tagsFilter.length > 0) return "a filter of tags";
   if (config.shard !== undefined) return "a shard";
+  if (config.project.length > 0) return `the projects ${config.project.join(", ")}`;
   if (config.cliExclude !== undefined && config.cliExclude.length > 0) return "an exclusion";
   if (config.dir !== undefined && config.dir !== config.root) return `the folder ${config.dir}`;
   const all = await vitest.globTestSpecifications();

@@ -1,0 +1,173 @@
+/**
+ * The provider `local`: etcd, API server, kubelet, containerd and runc in Linux namespaces of their own, without Docker.
+ *
+ * A cluster is one process tree below `supervise.sh`, which lives as long as this process holds its pipe. Several run at
+ * once, each with a network of its own. Needs root on Linux, and tools from Debian packages.
+ */
+import { spawn } from "node:child_process";
+import { existsSync } from "node:fs";
+import { join } from "node:path";
+import { createInterface } from "node:readline";
+import {
+  BASE_IMAGE_TAGS,
+  baseImageArchive,
+  IMAGE_BUILD_PACKAGES,
+  unbuiltBaseImages,
+} from "../base-images.ts";
+import type { BaseImageName } from "../base-images.ts";
+import { cacheFolder } from "../cache.ts";
+import { attachCluster } from "../clusters.ts";
+import { succeeds } from "../command.ts";
+import { installPackages, missingPackages } from "../debian-packages.ts";
+import { applyFakeNodes } from "../fake-nodes.ts";
+import { programPath, unbuiltPrograms } from "../programs.ts";
+import type { ProgramName } from "../programs.ts";
+import type { Cluster, ClusterForm, ClusterProvider, StartOptions } from "../provider.ts";
+
+const PACKAGES: readonly string[] = [
+  "conntrack",
+  "containerd",
+  "containernetworking-plugins",
+  "ethtool",
+  "iproute2",
+  "iptables",
+  "jq",
+  "nftables",
+  "openssl",
+  "procps",
+  "runc",
+  "socat",
+  "util-linux",
+  ...IMAGE_BUILD_PACKAGES,
+];
+const PROGRAMS: readonly ProgramName[] = ["kubectl", "pause", "kube", "coredns", "kwok"];
+/** Loaded when a node starts. */
+const IMAGES: readonly BaseImageName[] = ["pause", "coredns"];
+const FAKE_NODE_COUNT = 10;
+const STOP_LIMIT_MS = 30_000;
+
+/** Starts clusters of this machine's own processes. */
+export const localProvider: ClusterProvider = {
+  name: "local",
+  forms: ["node", "control-plane", "fake-nodes"],
+  missing,
+  async isPrepared() {
+    const [packages, programs, images] = await Promise.all([
+      missingPackages(PACKAGES),
+      unbuiltPrograms(PROGRAMS),
+      unbuiltBaseImages(Object.keys(BASE_IMAGE_TAGS) as BaseImageName[]),
+    ]);
+    return packages.length + programs.length + images.length === 0;
+  },
+  async prepare() {
+    await installPackages(PACKAGES);
+    for (const name of PROGRAMS) await programPath(name);
+    for (const name of Object.keys(BASE_IMAGE_TAGS) as BaseImageName[]) await baseImageArchive(name);
+  },
+  start,
+};
+
+async function missing(): Promise<readonly string[]> {
+  if (process.platform !== "linux") return [`it needs Linux, and this is ${process.platform}`];
+  const reasons: string[] = [];
+  if (process.getuid?.() !== 0) reasons.push("it needs root: run as root, or use --provider kind");
+  if (!existsSync("/sys/fs/cgroup/cgroup.controllers") && !existsSync("/sys/fs/cgroup/cpuset")) {
+    reasons.push("it needs cgroups at /sys/fs/cgroup");
+  }
+  if (!(await succeeds("apt-get", ["--version"])) && (await missingPackages(PACKAGES)).length > 0) {
+    reasons.push(`it needs Debian's packages ${PACKAGES.join(", ")}`);
+  }
+  const unbuilt = (await unbuiltPrograms(PROGRAMS)).filter((name) => name !== "kubectl");
+  if (unbuilt.length > 0 && !(await succeeds("go", ["version"]))) {
+    reasons.push(`it needs Go 1.24 or newer on PATH to build ${unbuilt.join(", ")}`);
+  }
+  return reasons;
+}
+
+async function start(options: StartOptions = {}): Promise<Cluster> {
+  const form = options.form ?? "node";
+  const kube = await programPath("kube");
+  const images = form === "node" ? await Promise.all(IMAGES.map(baseImageArchive)) : [];
+  const supervisor = await supervise({
+    FORM: form === "node" ? "node" : "control-plane",
+    KUBE: kube,
+    KWOK: form === "fake-nodes" ? await programPath("kwok") : "",
+    IMAGES: images.join("\n"),
+  });
+  const cluster = await clusterOf(supervisor, form);
+  try {
+    if (form === "fake-nodes") await applyFakeNodes(cluster, options.fakeNodeCount ?? FAKE_NODE_COUNT);
+  } catch (error) {
+    await cluster.stop();
+    throw error;
+  }
+  return cluster;
+}
+
+async function clusterOf(supervisor: Supervisor, form: ClusterForm): Promise<Cluster> {
+  const attached = attachCluster({
+    provider: "local",
+    form,
+    kubeconfig: supervisor.value("kubeconfig"),
+    kubectlProgram: await programPath("kubectl"),
+    nodes: form === "node" ? ["memflow-node"] : [],
+    loader: supervisor.value("pid"),
+    podsReachable: form === "node",
+  });
+  return { ...attached, stop: () => supervisor.stop() };
+}
+
+/** `supervise.sh`, ready. */
+interface Supervisor {
+  value(name: string): string;
+  stop(): Promise<void>;
+}
+
+async function supervise(env: Readonly<Record<string, string>>): Promise<Supervisor> {
+  const runs = join(cacheFolder(), "runs");
+  const child = spawn(join(import.meta.dirname, "supervise.sh"), [runs], {
+    // A session of its own: an interrupt from the terminal reaches it through the end of the pipe alone.
+    detached: true,
+    env: { ...process.env, ...env },
+    stdio: ["pipe", "pipe", "pipe"],
+  });
+  let complaint = "";
+  child.stderr.setEncoding("utf8").on("data", (text: string) => (complaint += text));
+  const closed = new Promise<void>((resolve) => {
+    child.once("close", () => resolve());
+  });
+  const values = new Map<string, string>();
+  for await (const line of createInterface({ input: child.stdout })) {
+    if (line === "ready") break;
+    const [name = "", value = ""] = line.split("=", 2);
+    values.set(name, value);
+  }
+  child.stdout.resume(); // Else its end would not be seen.
+  if (child.exitCode !== null || child.signalCode !== null || !values.has("kubeconfig")) {
+    await closed;
+    throw new Error(`the local cluster did not start: ${complaint.trim()}`);
+  }
+  return {
+    value(name) {
+      const value = values.get(name);
+      if (value === undefined) throw new Error(`supervise.sh did not say "${name}"`);
+      return value;
+    },
+    async stop() {
+      child.stdin.end();
+      await withLimit(closed, () => new Error(`the local cluster did not end: ${complaint.trim()}`));
+    },
+  };
+}
+
+async function withLimit(done: Promise<void>, error: () => Error): Promise<void> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(error()), STOP_LIMIT_MS);
+  });
+  try {
+    await Promise.race([done, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,128 @@
+/**
+ * A Postgres in the namespace of a scenario, as a user would bring one, and a way to ask it from the test.
+ *
+ * It keeps its data in memory of the node and goes with the namespace. The Secret `postgres` has its address under `uri`.
+ */
+import { spawn } from "node:child_process";
+import { createInterface } from "node:readline";
+import type { V1Pod, V1Service } from "@kubernetes/client-node";
+import { namespaced } from "@memflow/operator/kube";
+import type { Wire } from "@memflow/operator/kube";
+import pg from "pg";
+import { baseImageArchive, BASE_IMAGE_TAGS } from "../base-images.ts";
+import type { ScenarioBench } from "./scenario-bench.ts";
+
+/** A database of a scenario. */
+export interface ScenarioDatabase {
+  /** For pods of the cluster. */
+  readonly uri: string;
+  /** For this process. */
+  readonly hostUri: string;
+  /** Runs SQL as the owner of the database, over a pool that ends with the scenario. */
+  query(text: string, values?: readonly unknown[]): Promise<pg.QueryResult<Record<string, unknown>>>;
+}
+
+const PODS = namespaced<Wire<V1Pod>>("v1", "Pod", "pods");
+const SERVICES = namespaced<Wire<V1Service>>("v1", "Service", "services");
+const USER = "memflow";
+const PASSWORD = "memflow";
+const PORT = 5432;
+const CONNECTIONS_MAX = 3;
+
+/** Starts Postgres as pod, Service and Secret of one name (default `postgres`) and waits until it answers. */
+export async function startPostgres(bench: ScenarioBench, name = "postgres"): Promise<ScenarioDatabase> {
+  await bench.cluster.loadImages([await baseImageArchive("postgres")]);
+  const uri = addressOf(`${name}.${bench.namespace}.svc.cluster.local`, PORT);
+  await bench.apply(objectsOf(name, uri));
+  await bench.waitFor({
+    type: PODS,
+    name,
+    until: (pod) =>
+      pod?.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") === true,
+  });
+  const hostUri = bench.cluster.podsReachable
+    ? await directAddress(bench, name)
+    : await forwardedAddress(bench, name);
+  const pool = new pg.Pool({ connectionString: hostUri, max: CONNECTIONS_MAX });
+  // A connection of the pool that is lost while idle is made anew by the next query.
+  pool.on("error", () => {});
+  bench.afterwards(() => pool.end());
+  return {
+    uri,
+    hostUri,
+    query: (text, values) => pool.query(text, values === undefined ? undefined : [...values]),
+  };
+}
+
+function addressOf(host: string, port: number): string {
+  return `postgres://${USER}:${PASSWORD}@${host}:${port}/${USER}`;
+}
+
+async function directAddress(bench: ScenarioBench, name: string): Promise<string> {
+  const pod = await bench.client.get(PODS, { name, namespace: bench.namespace });
+  const host = pod.status?.podIP;
+  if (host === undefined) throw new Error(`pod "${name}" is ready and has no address`);
+  return addressOf(host, PORT);
+}
+
+async function forwardedAddress(bench: ScenarioBench, name: string): Promise<string> {
+  await bench.client.get(SERVICES, { name, namespace: bench.namespace });
+  const { kubectlProgram, kubeconfig } = bench.cluster;
+  const target = ["port-forward", `pod/${name}`, `:${PORT}`, "--address", "127.0.0.1"];
+  const child = spawn(kubectlProgram, ["--kubeconfig", kubeconfig, "-n", bench.namespace, ...target], {
+    stdio: ["ignore", "pipe", "inherit"],
+  });
+  bench.afterwards(async () => void child.kill());
+  for await (const line of createInterface({ input: child.stdout })) {
+    const [, port] = /127\.0\.0\.1:(\d+)/u.exec(line) ?? [];
+    if (port !== undefined) return addressOf("127.0.0.1", Number(port));
+  }
+  throw new Error(`kubectl port-forward to pod "${name}" ended before it listened`);
+}
+
+function objectsOf(name: string, uri: string): readonly object[] {
+  return [
+    { apiVersion: "v1", kind: "Secret", metadata: { name }, stringData: { uri } },
+    {
+      apiVersion: "v1",
+      kind: "Service",
+      metadata: { name },
+      spec: { selector: { "app.kubernetes.io/name": name }, ports: [{ port: PORT }] },
+    },
+    {
+      apiVersion: "v1",
+      kind: "Pod",
+      metadata: { name, labels: { "app.kubernetes.io/name": name } },
+      spec: {
+        terminationGracePeriodSeconds: 5,
+        securityContext: {
+          runAsNonRoot: true,
+          runAsUser: 10_001,
+          fsGroup: 10_001,
+          seccompProfile: { type: "RuntimeDefault" },
+        },
+        containers: [
+          {
+            name: "postgres",
+            image: BASE_IMAGE_TAGS.postgres,
+            imagePullPolicy: "Never",
+            env: [
+              { name: "POSTGRES_USER", value: USER },
+              { name: "POSTGRES_PASSWORD", value: PASSWORD },
+              { name: "PGDATA", value: "/var/lib/postgresql/data/server" },
+            ],
+            ports: [{ containerPort: PORT }],
+            readinessProbe: { exec: { command: ["pg_isready", "-q", "-h", "127.0.0.1"] }, periodSeconds: 1 },
+            securityContext: {
+              allowPrivilegeEscalation: false,
+              capabilities: { drop: ["ALL"] },
+              readOnlyRootFilesystem: true,
+            },
+            volumeMounts: [{ name: "data", mountPath: "/var/lib/postgresql/data" }],
+          },
+        ],
+        volumes: [{ name: "data", emptyDir: {} }],
+      },
+    },
+  ];
+}
