@@ -3,7 +3,7 @@
  *
  * `/healthz` answers as long as the main loop turns. `/readyz` answers 200 once all objects are known, and says `leader` or
  * `standby`: both are ready, so that a roll-out does not wait for the lease. Neither asks the API server: while it is away, no
- * restart would help.
+ * restart would help. `/metrics` is served there too, or on a port of its own.
  */
 import { once } from "node:events";
 import { createServer } from "node:http";
@@ -23,7 +23,16 @@ export interface HealthServerOptions {
   readonly host?: string | undefined;
   /** 0: any. */
   readonly port: number;
-  readonly readiness: () => Readiness;
+  /** Left out: neither `/healthz` nor `/readyz` is served. */
+  readonly readiness?: () => Readiness;
+  /** Left out: `/metrics` is not served. */
+  readonly metrics?: MetricsSource | undefined;
+}
+
+/** What is to be scraped; a registry of prom-client is one. */
+export interface MetricsSource {
+  readonly contentType: string;
+  metrics(): Promise<string>;
 }
 
 /** A listening server. */
@@ -53,19 +62,16 @@ export async function startHealthServer({
   host,
   port,
   readiness,
+  metrics,
 }: HealthServerOptions): Promise<HealthServer> {
   const app = express();
   app.disable("x-powered-by");
-  app.get("/healthz", (_request, response) => {
-    response.type("text").send("ok\n");
-  });
-  app.get("/readyz", (_request, response) => {
-    const { ready, text } = readiness();
-    response
-      .status(ready ? 200 : 503)
-      .type("text")
-      .send(`${text}\n`);
-  });
+  if (readiness) serveHealth(app, readiness);
+  if (metrics) {
+    app.get("/metrics", async (_request, response) => {
+      response.type(metrics.contentType).send(await metrics.metrics());
+    });
+  }
   const server = createServer(app);
   try {
     server.listen(port, host);
@@ -82,4 +88,17 @@ export async function startHealthServer({
       await closed;
     },
   };
+}
+
+function serveHealth(app: express.Express, readiness: () => Readiness): void {
+  app.get("/healthz", (_request, response) => {
+    response.type("text").send("ok\n");
+  });
+  app.get("/readyz", (_request, response) => {
+    const { ready, text } = readiness();
+    response
+      .status(ready ? 200 : 503)
+      .type("text")
+      .send(`${text}\n`);
+  });
 }

@@ -1,4 +1,6 @@
 /** The door of the Kubernetes library: what reconcilers and their tests use of it. */
+export { mayAccess } from "./access.ts";
+export type { AccessQuestion } from "./access.ts";
 export { backoffMs, RETRY_AFTER_MAX_MS } from "./backoff.ts";
 export type { Backoff } from "./backoff.ts";
 export { sleep, systemClock } from "./clock.ts";
@@ -10,9 +12,11 @@ export { EventRecorder } from "./event-recorder.ts";
 export type { EventRecorderOptions, Happening } from "./event-recorder.ts";
 export { followNamespaces } from "./followed-objects.ts";
 export type { FollowedObjects } from "./followed-objects.ts";
-export { HealthPortError } from "./health-server.ts";
+export { HealthPortError, startHealthServer } from "./health-server.ts";
+export type { HealthServer, HealthServerOptions, MetricsSource, Readiness } from "./health-server.ts";
 export { KubeClient } from "./kube-client.ts";
 export type {
+  AnswerFacts,
   ApplyOptions,
   CallOptions,
   DeleteOptions,
@@ -22,8 +26,10 @@ export type {
   Patch,
   Selection,
   WatchOptions,
+  WriteGuard,
   WriteOptions,
 } from "./kube-client.ts";
+export { KubeConfigError, readKubeConfig } from "./kube-config.ts";
 export * from "./kubernetes-kinds.ts";
 export { LeaderElector, LeadershipEndsError, LeadershipLostError } from "./leader-elector.ts";
 export type { ElectionTimes, LeaderElectorOptions, Leadership } from "./leader-elector.ts";
@@ -44,4 +50,4 @@ export type { WatchEvent } from "./watch-stream.ts";
 export { compareResourceVersions, identityOf, keyOf, nameOf, parseKey } from "./wire.ts";
 export type { Identity, KubeList, KubeObject, ObjectName, Scale, Status, Wire } from "./wire.ts";
 export { WorkQueue, WorkStoppedError, WorkTimeoutError } from "./work-queue.ts";
-export type { Processed, WorkQueueOptions, WorkQueueState } from "./work-queue.ts";
+export type { Processed, ProcessedFacts, WorkQueueOptions, WorkQueueState } from "./work-queue.ts";

@@ -279,8 +279,10 @@ test("who may not write is refused before each try, and may read", async () => {
   let leads = true;
   const notLeading = new Error("not leading");
   const { api, client } = await setup({
-    mayWrite: () => {
-      if (!leads) throw notLeading;
+    guard: {
+      mayWrite: () => {
+        if (!leads) throw notLeading;
+      },
     },
   });
   api.cluster.create(WIDGETS, widget("a"));

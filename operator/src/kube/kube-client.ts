@@ -12,6 +12,7 @@ import type { Backoff } from "./backoff.ts";
 import { sleep, systemClock } from "./clock.ts";
 import type { Clock } from "./clock.ts";
 import {
+  KubeError,
   KubeProtocolError,
   KubeTimeoutError,
   KubeUnreachableError,
@@ -40,8 +41,25 @@ export interface KubeClientOptions {
   readonly backoff?: Backoff;
   readonly clock?: Clock;
   readonly random?: () => number;
+  readonly guard?: WriteGuard;
+  /** Hears of each try that ended; of a watch, when it began. */
+  readonly onAnswer?: (answer: AnswerFacts) => void;
+}
+
+/** Stands between a client and its writes. */
+export interface WriteGuard {
   /** Asked before each write; throws to refuse it. For those who may write only while they lead. */
-  readonly mayWrite?: () => void;
+  mayWrite(): void;
+  /** Passed before and after each write: `apply.deployments.before`, `apply.taskqueues.status.after`. For tests that stop there. */
+  passing?(place: string): void;
+}
+
+/** How a try ended, without what it was about. */
+export interface AnswerFacts {
+  readonly method: string;
+  /** The status, or the code of the error when there was none: `200`, `KUBE_TIMEOUT`. */
+  readonly code: string;
+  readonly durationMs: number;
 }
 
 /** For one call. */
@@ -109,6 +127,7 @@ export interface DeleteOptions extends CallOptions {
   readonly gracePeriodSeconds?: number;
 }
 
+const OK = 200;
 const ATTEMPT_TIMEOUT_MS = 15_000;
 const ATTEMPT_MAX = 4;
 const BACKOFF: Backoff = { firstMs: 250, maxMs: 5_000 };
@@ -132,8 +151,8 @@ export class KubeClient {
   }
 
   /** The same client over the same connections, which asks before each write; closing either closes both. */
-  guarded(mayWrite: () => void): KubeClient {
-    return new KubeClient({ ...this.#options, mayWrite }, this.#transport);
+  guarded(guard: WriteGuard): KubeClient {
+    return new KubeClient({ ...this.#options, guard }, this.#transport);
   }
 
   /**
@@ -219,7 +238,10 @@ export class KubeClient {
       timeoutMs: this.#attemptTimeoutMs,
       signal,
     };
-    const answer = await this.#transport.open(call);
+    const answer = await this.#observed(call, async () => {
+      const opened = await this.#transport.open(call);
+      return { answer: opened, status: "body" in opened ? OK : opened.status };
+    });
     if (!("body" in answer)) throw answerError(describe(call), answer);
     return readWatchEvents<T>({
       request: describe(call),
@@ -242,7 +264,7 @@ export class KubeClient {
     }
     return this.#write<T>(
       { method: "POST", path: collectionPath(type, namespace), headers: JSON_TYPE, ...bodyOf(type, object) },
-      options,
+      { ...options, place: placeOf("create", type, options.subresource) },
     );
   }
 
@@ -253,7 +275,10 @@ export class KubeClient {
    */
   async replace<T extends KubeObject>(type: ResourceType<T>, object: T, options: WriteOptions): Promise<T> {
     const path = objectPath(type, identityOf(object), options.subresource);
-    return this.#write<T>({ method: "PUT", path, headers: JSON_TYPE, ...bodyOf(type, object) }, options);
+    return this.#write<T>(
+      { method: "PUT", path, headers: JSON_TYPE, ...bodyOf(type, object) },
+      { ...options, place: placeOf("replace", type, options.subresource) },
+    );
   }
 
   /**
@@ -273,7 +298,7 @@ export class KubeClient {
         headers: { "content-type": "application/apply-patch+yaml" },
         ...bodyOf(type, object),
       },
-      options,
+      { ...options, place: placeOf("apply", type, options.subresource) },
     );
   }
 
@@ -291,7 +316,7 @@ export class KubeClient {
         headers: { "content-type": PATCH_TYPES[patch.kind] },
         body: JSON.stringify(patch.body),
       },
-      options,
+      { ...options, place: placeOf("patch", type, options.subresource) },
     );
   }
 
@@ -306,7 +331,6 @@ export class KubeClient {
     name: ObjectName,
     options: DeleteOptions = {},
   ): Promise<boolean> {
-    this.#options.mayWrite?.();
     const { uid, resourceVersion, gracePeriodSeconds } = options;
     const body = {
       apiVersion: "v1",
@@ -317,7 +341,9 @@ export class KubeClient {
     };
     const call = { method: "DELETE", path: objectPath(type, name), headers: JSON_TYPE } as const;
     try {
-      await this.#sendFor<KubeObject>({ ...call, body: JSON.stringify(body), signal: options.signal });
+      await this.#guarded(placeOf("delete", type), () =>
+        this.#sendFor<KubeObject>({ ...call, body: JSON.stringify(body), signal: options.signal }),
+      );
       return true;
     } catch (error) {
       if (error instanceof NotFoundError) return false;
@@ -347,7 +373,7 @@ export class KubeClient {
         headers: { "content-type": PATCH_TYPES.merge },
         body: JSON.stringify({ spec: { replicas } }),
       },
-      options,
+      { ...options, place: placeOf("patch", type, "scale") },
     );
   }
 
@@ -362,10 +388,24 @@ export class KubeClient {
 
   async #write<Answer>(
     call: Omit<HttpCall, "timeoutMs" | "signal">,
-    { fieldManager, signal }: Pick<WriteOptions, "fieldManager" | "signal">,
+    {
+      fieldManager,
+      signal,
+      place,
+    }: Pick<WriteOptions, "fieldManager" | "signal"> & { readonly place: string },
   ): Promise<Answer> {
-    this.#options.mayWrite?.();
-    return this.#sendFor<Answer>({ ...call, query: { ...call.query, fieldManager }, signal });
+    return this.#guarded(place, () =>
+      this.#sendFor<Answer>({ ...call, query: { ...call.query, fieldManager }, signal }),
+    );
+  }
+
+  async #guarded<Answer>(place: string, send: () => Promise<Answer>): Promise<Answer> {
+    const { guard } = this.#options;
+    guard?.mayWrite();
+    guard?.passing?.(`${place}.before`);
+    const answer = await send();
+    guard?.passing?.(`${place}.after`);
+    return answer;
   }
 
   /** Sends a request until an answer stands, and reads its JSON. */
@@ -379,18 +419,40 @@ export class KubeClient {
         if (attempt >= attemptMax || !mayRepeat(call, error)) throw error;
         await this.#waitAfter(error, attempt, call.signal);
         // Who led when the write was made need not lead any more.
-        if (call.method !== "GET") this.#options.mayWrite?.();
+        if (call.method !== "GET") this.#options.guard?.mayWrite();
       }
     }
   }
 
   async #sendOnce<Answer>(call: HttpCall): Promise<Answer> {
-    const answer = await this.#transport.send(call);
+    const answer = await this.#observed(call, async () => {
+      const sent = await this.#transport.send(call);
+      return { answer: sent, status: sent.status };
+    });
     if (!isSuccess(answer.status)) throw answerError(describe(call), answer);
     try {
       return JSON.parse(answer.text) as Answer;
     } catch (cause) {
       throw new KubeProtocolError(describe(call), "the answer is not JSON", cause);
+    }
+  }
+
+  /** Sends, and tells how that ended whoever counts. */
+  async #observed<Answer>(
+    { method }: HttpCall,
+    send: () => Promise<{ readonly answer: Answer; readonly status: number }>,
+  ): Promise<Answer> {
+    const { onAnswer } = this.#options;
+    const startedMs = this.clock.steadyMs();
+    const tell = (code: string): void =>
+      onAnswer?.({ method, code, durationMs: this.clock.steadyMs() - startedMs });
+    try {
+      const { answer, status } = await send();
+      tell(status.toString());
+      return answer;
+    } catch (error) {
+      tell(error instanceof KubeError ? error.code : "ABORTED");
+      throw error;
     }
   }
 
@@ -413,6 +475,10 @@ function mayRepeat(call: HttpCall, error: unknown): boolean {
       error instanceof KubeProtocolError ||
       error instanceof ServerError)
   );
+}
+
+function placeOf(verb: string, { plural }: ResourceType<KubeObject>, subresource?: string): string {
+  return subresource === undefined ? `${verb}.${plural}` : `${verb}.${plural}.${subresource}`;
 }
 
 function selectionQuery({ labelSelector, fieldSelector }: Selection): Record<string, string | undefined> {

@@ -4,6 +4,7 @@
 import type {
   V1ConfigMap,
   V1ControllerRevision,
+  V1CustomResourceDefinition,
   V1Deployment,
   V1Pod,
   V1PodDisruptionBudget,
@@ -17,6 +18,7 @@ import type { Wire } from "./wire.ts";
 
 export type ConfigMap = Wire<V1ConfigMap>;
 export type ControllerRevision = Wire<V1ControllerRevision>;
+export type CustomResourceDefinitionObject = Wire<V1CustomResourceDefinition>;
 export type Deployment = Wire<V1Deployment>;
 export type Pod = Wire<V1Pod>;
 export type PodDisruptionBudget = Wire<V1PodDisruptionBudget>;
@@ -30,6 +32,13 @@ export const CONTROLLER_REVISIONS: ResourceType<ControllerRevision> = namespaced
   "ControllerRevision",
   "controllerrevisions",
 );
+export const CUSTOM_RESOURCE_DEFINITIONS: ResourceType<CustomResourceDefinitionObject> = {
+  apiVersion: "apiextensions.k8s.io/v1",
+  kind: "CustomResourceDefinition",
+  plural: "customresourcedefinitions",
+  namespaced: false,
+  detail: "full",
+};
 export const DEPLOYMENTS: ResourceType<Deployment> = namespaced("apps/v1", "Deployment", "deployments");
 export const PODS: ResourceType<Pod> = namespaced("v1", "Pod", "pods");
 export const POD_DISRUPTION_BUDGETS: ResourceType<PodDisruptionBudget> = namespaced(

@@ -6,7 +6,7 @@
  * begins by reconciling every key; before the lease is given back, running reconciles have ended. Standbys keep their stores
  * warm. It knows nothing of what the controllers do.
  */
-import type { Controller, ReconcileContext } from "./controller.ts";
+import type { Controller, ReconcileContext, Source } from "./controller.ts";
 import { startHealthServer } from "./health-server.ts";
 import type { Readiness } from "./health-server.ts";
 import type { KubeClient } from "./kube-client.ts";
@@ -15,19 +15,26 @@ import type { LeaderElectorOptions, Leadership } from "./leader-elector.ts";
 import { errorFields } from "./log.ts";
 import type { Log } from "./log.ts";
 import { WorkQueue } from "./work-queue.ts";
-import type { WorkQueueOptions } from "./work-queue.ts";
+import type { ProcessedFacts, WorkQueueOptions, WorkQueueState } from "./work-queue.ts";
 
 /** What to run, and how. */
 export interface OperatorRuntimeOptions {
   readonly controllers: readonly Controller[];
+  /** What controllers read besides their sources; followed and awaited like these. */
+  readonly followed?: readonly Source["reflector"][];
   readonly client: KubeClient;
   readonly election: Omit<LeaderElectorOptions, "lead" | "log">;
-  readonly health: { readonly host?: string; readonly port: number };
+  /** Left out: whoever runs it serves `readiness`. */
+  readonly health?: { readonly host?: string; readonly port: number };
   readonly log: Log;
   /** For which running reconciles may go on when the process is to end (default 10,000). */
   readonly drainMs?: number;
   /** For tests that want failures to come again soon. */
   readonly queue?: Pick<WorkQueueOptions, "backoff" | "timeoutMs">;
+  /** Hears of each reconcile that ended. */
+  readonly onReconciled?: (controller: string, facts: ProcessedFacts) => void;
+  /** Passed before and after each write of a reconcile: `<controller>.apply.deployments.before`. */
+  readonly passing?: (place: string) => void;
 }
 
 const CONCURRENCY = 4;
@@ -38,16 +45,19 @@ export class OperatorRuntime {
   readonly #options: OperatorRuntimeOptions;
   readonly #elector: LeaderElector;
   /** Each once, though several controllers may use it. */
-  readonly #reflectors: ReadonlySet<Controller["sources"][number]["reflector"]>;
+  readonly #reflectors: ReadonlySet<Source["reflector"]>;
+  /** Those of the present leadership. */
+  readonly #queues = new Map<string, WorkQueue>();
   readonly #listening = Promise.withResolvers<number>();
 
   constructor(options: OperatorRuntimeOptions) {
     this.#options = options;
-    const { election, log, controllers } = options;
+    const { election, log, controllers, followed = [] } = options;
     this.#elector = new LeaderElector({ ...election, log, lead: (leadership) => this.#lead(leadership) });
-    this.#reflectors = new Set(
-      controllers.flatMap(({ sources }) => sources.map(({ reflector }) => reflector)),
-    );
+    this.#reflectors = new Set([
+      ...followed,
+      ...controllers.flatMap(({ sources }) => sources.map(({ reflector }) => reflector)),
+    ]);
     // Whoever asks for the port hears why there is none; nobody needs to ask.
     this.#listening.promise.catch(() => {});
   }
@@ -61,37 +71,44 @@ export class OperatorRuntime {
     return this.#elector.isLeading;
   }
 
+  get readiness(): Readiness {
+    const missing = [...this.#reflectors].filter(({ state }) => !state.synced).map(({ type }) => type.plural);
+    if (missing.length > 0) return { ready: false, text: `not listed yet: ${missing.join(", ")}` };
+    return { ready: true, text: this.#elector.isLeading ? "leader" : "standby" };
+  }
+
+  /** The queues of controllers, while this process leads. */
+  get queueStates(): ReadonlyMap<string, WorkQueueState> {
+    return new Map([...this.#queues].map(([name, queue]) => [name, queue.state]));
+  }
+
   /**
    * Runs until the signal aborts, and then to its end.
    *
    * @throws {HealthPortError} When the health port is taken.
    */
   async run(signal: AbortSignal): Promise<void> {
-    const health = await this.#startHealth();
+    const health = this.#options.health && (await this.#startHealth(this.#options.health));
     for (const reflector of this.#reflectors) reflector.start();
     try {
       await this.#elector.run(signal);
     } finally {
       await Promise.all([...this.#reflectors].map((reflector) => reflector.stop()));
-      await health.close();
+      await health?.close();
     }
   }
 
-  async #startHealth(): ReturnType<typeof startHealthServer> {
+  async #startHealth(
+    where: NonNullable<OperatorRuntimeOptions["health"]>,
+  ): ReturnType<typeof startHealthServer> {
     try {
-      const server = await startHealthServer({ ...this.#options.health, readiness: () => this.#readiness() });
+      const server = await startHealthServer({ ...where, readiness: () => this.readiness });
       this.#listening.resolve(server.port);
       return server;
     } catch (error) {
       this.#listening.reject(error);
       throw error;
     }
-  }
-
-  #readiness(): Readiness {
-    const missing = [...this.#reflectors].filter(({ state }) => !state.synced).map(({ type }) => type.plural);
-    if (missing.length > 0) return { ready: false, text: `not listed yet: ${missing.join(", ")}` };
-    return { ready: true, text: this.#elector.isLeading ? "leader" : "standby" };
   }
 
   /** Works until the leadership is over. */
@@ -110,13 +127,19 @@ export class OperatorRuntime {
 
   #startQueue(controller: Controller, leadership: Leadership): (graceMs: number) => Promise<void> {
     const { fencingToken, assertCurrent } = leadership;
-    const client = this.#options.client.guarded(assertCurrent);
+    const { passing, onReconciled } = this.#options;
+    const { name } = controller;
+    const client = this.#options.client.guarded({
+      mayWrite: assertCurrent,
+      passing: (place) => passing?.(`${name}.${place}`),
+    });
     const queue = new WorkQueue({
       ...this.#options.queue,
-      name: controller.name,
+      name,
       concurrency: controller.concurrency ?? CONCURRENCY,
       log: this.#options.log,
       clock: client.clock,
+      onProcessed: (facts) => onReconciled?.(name, facts),
       process: (key, signal) => {
         const context: ReconcileContext = { client, signal, fencingToken, assertCurrent };
         return controller.reconcile(key, context);
@@ -124,9 +147,11 @@ export class OperatorRuntime {
     });
     const disconnects = controller.sources.map((source) => source.connect((key) => queue.add(key)));
     queue.start();
+    this.#queues.set(name, queue);
     return async (graceMs) => {
       for (const disconnect of disconnects) disconnect();
       await queue.stop(graceMs);
+      this.#queues.delete(name);
     };
   }
 }

@@ -21,6 +21,12 @@ export interface Processed {
   readonly requeueAfterMs?: number | undefined;
 }
 
+/** How a processing ended. */
+export interface ProcessedFacts {
+  readonly outcome: "done" | "failed";
+  readonly durationMs: number;
+}
+
 /** How a queue works. */
 export interface WorkQueueOptions {
   /** For the log. */
@@ -30,6 +36,8 @@ export interface WorkQueueOptions {
   /** Brings what the key names to what it should be. The signal aborts when it takes too long, or nobody wants it any more. */
   readonly process: (key: string, signal: AbortSignal) => Promise<Processed | undefined>;
   readonly log: Log;
+  /** Hears of each processing that ended. */
+  readonly onProcessed?: ((facts: ProcessedFacts) => void) | undefined;
   /** When a process that still runs is told to end (default 120,000). */
   readonly timeoutMs?: number;
   /** Default: from 200 to 60,000. */
@@ -165,7 +173,9 @@ export class WorkQueue {
   }
 
   async #run(key: string): Promise<void> {
-    const { process, timeoutMs = TIMEOUT_MS } = this.#options;
+    const { process, onProcessed, timeoutMs = TIMEOUT_MS } = this.#options;
+    const startedMs = this.#clock.steadyMs();
+    let outcome: ProcessedFacts["outcome"] = "done";
     const abort = new AbortController();
     const onStop = (): void => abort.abort(this.#abort.signal.reason);
     this.#abort.signal.addEventListener("abort", onStop, { once: true });
@@ -177,8 +187,10 @@ export class WorkQueue {
       this.#failureCounts.delete(key);
       if (processed?.requeueAfterMs !== undefined) this.addAfter(key, processed.requeueAfterMs);
     } catch (error) {
+      outcome = "failed";
       this.#fail(key, error);
     } finally {
+      onProcessed?.({ outcome, durationMs: this.#clock.steadyMs() - startedMs });
       stopTimer();
       this.#abort.signal.removeEventListener("abort", onStop);
       this.#running.delete(key);

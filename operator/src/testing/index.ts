@@ -3,5 +3,9 @@ export { Bell } from "./bell.ts";
 export { ManualClock } from "./manual-clock.ts";
 export type { Fault, FaultTarget, Verb, WatchBreak } from "./mock-api/faults.ts";
 export { MockApiServer } from "./mock-api/mock-api-server.ts";
-export type { MockApiServerOptions, RecordedRequest } from "./mock-api/mock-api-server.ts";
+export type {
+  MockApiServerOptions,
+  RecordedRequest,
+  ResourceAttributes,
+} from "./mock-api/mock-api-server.ts";
 export type { MockCluster } from "./mock-api/mock-cluster.ts";

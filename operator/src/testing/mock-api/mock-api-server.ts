@@ -11,6 +11,7 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { KubeConfig } from "@kubernetes/client-node";
+import { SELF_SUBJECT_ACCESS_REVIEWS } from "../../kube/access.ts";
 import { EVENTS, LEASES } from "../../kube/resource-type.ts";
 import type { ResourceType } from "../../kube/resource-type.ts";
 import type { KubeObject } from "../../kube/wire.ts";
@@ -35,6 +36,16 @@ export interface MockApiServerOptions {
   readonly types?: readonly ResourceType<KubeObject>[];
   /** Default false. */
   readonly tls?: boolean;
+  /** What a user may do, for who asks about its own rights (default: everything). Nothing is refused because of it. */
+  readonly mayAccess?: (attributes: ResourceAttributes) => boolean;
+}
+
+/** What is asked of a SelfSubjectAccessReview. */
+export interface ResourceAttributes {
+  readonly verb: string;
+  readonly group: string;
+  readonly resource: string;
+  readonly namespace?: string;
 }
 
 /** A request that came. */
@@ -63,6 +74,7 @@ export class MockApiServer {
   readonly #server: Server;
   readonly #watches = new Set<WatchSession>();
   readonly #tls: boolean;
+  readonly #mayAccess: (attributes: ResourceAttributes) => boolean;
   #connectionCount = 0;
 
   /** Starts a server on a free port. */
@@ -73,8 +85,9 @@ export class MockApiServer {
     return server;
   }
 
-  private constructor({ types = [], tls = false }: MockApiServerOptions) {
-    this.#types = [LEASES, EVENTS, ...types];
+  private constructor({ types = [], tls = false, mayAccess = () => true }: MockApiServerOptions) {
+    this.#types = [LEASES, EVENTS, SELF_SUBJECT_ACCESS_REVIEWS, ...types];
+    this.#mayAccess = mayAccess;
     this.#tls = tls;
     const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
       this.#serve(request, response).catch((error: unknown) => response.destroy(error as Error));
@@ -232,6 +245,7 @@ export class MockApiServer {
         return subresource === "scale" ? scaleOf(found) : inDetail(request, found);
       }
       case "create":
+        if (type === SELF_SUBJECT_ACCESS_REVIEWS) return this.#review(body as AccessReviewBody);
         return this.cluster.create(type, inNamespace(route, body), means);
       case "update":
         return this.cluster.replace(type, body as KubeObject, means);
@@ -242,6 +256,10 @@ export class MockApiServer {
       default:
         throw new Refusal(405, "MethodNotAllowed", `${String(verb satisfies never)} is not allowed`);
     }
+  }
+
+  #review(review: AccessReviewBody): object {
+    return { ...review, status: { allowed: this.#mayAccess(review.spec.resourceAttributes) } };
   }
 
   #patch(
@@ -283,6 +301,10 @@ interface Exchange {
   readonly fault: Fault | undefined;
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
+}
+
+interface AccessReviewBody {
+  readonly spec: { readonly resourceAttributes: ResourceAttributes };
 }
 
 interface DeleteBody {

@@ -1,0 +1,14 @@
+/** All controllers of the operator. */
+import type { OperatorDependencies } from "./api/index.ts";
+import type { Controller } from "./kube/index.ts";
+import type { StoreConnections } from "./stores/store-connections.ts";
+
+/** What controllers are made with; the connections to Stores are the Stores' controller's to make. */
+export interface ControllerParts extends OperatorDependencies {
+  readonly stores: StoreConnections;
+}
+
+/** Makes them; nothing is started. */
+export function makeControllers(_parts: ControllerParts): readonly Controller[] {
+  return [];
+}
