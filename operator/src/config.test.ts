@@ -58,25 +58,25 @@ test("one error names every variable at fault", () => {
     MEMFLOW_OPERATOR_PORT: "eighty",
     MEMFLOW_OPERATOR_LOG_LEVEL: "loud",
     MEMFLOW_OPERATOR_WORKER_PULL_POLICY: "Sometimes",
-    MEMFLOW_OPERATOR_LEASE_DURATION_MS: "1500",
-    MEMFLOW_OPERATOR_RESYNC_MS: "1",
+    MEMFLOW_OPERATOR_LEASE_DURATION: "1500ms",
+    MEMFLOW_OPERATOR_RESYNC_PERIOD: "1",
   });
   expect(error.variables).toEqual([
     "MEMFLOW_OPERATOR_NAMESPACE",
-    "MEMFLOW_OPERATOR_LEASE_DURATION_MS",
-    "MEMFLOW_OPERATOR_RENEW_DEADLINE_MS",
+    "MEMFLOW_OPERATOR_LEASE_DURATION",
+    "MEMFLOW_OPERATOR_RENEW_DEADLINE",
     "MEMFLOW_OPERATOR_PORT",
     "MEMFLOW_OPERATOR_WORKER_PULL_POLICY",
     "MEMFLOW_OPERATOR_LOG_LEVEL",
-    "MEMFLOW_OPERATOR_RESYNC_MS",
+    "MEMFLOW_OPERATOR_RESYNC_PERIOD",
   ]);
   expect(error.message).toContain('MEMFLOW_OPERATOR_LOG_LEVEL is "loud", must be debug, info, warn, error');
 });
 
 test("times of the election that can't keep its promise are refused", () => {
   expect(
-    faultsOf({ MEMFLOW_OPERATOR_RENEW_MS: "8000", MEMFLOW_OPERATOR_RETRY_MS: "2000" }).variables,
-  ).toEqual(["MEMFLOW_OPERATOR_RENEW_MS"]);
+    faultsOf({ MEMFLOW_OPERATOR_RENEW_PERIOD: "8s", MEMFLOW_OPERATOR_RETRY_PERIOD: "2s" }).variables,
+  ).toEqual(["MEMFLOW_OPERATOR_RENEW_PERIOD"]);
 });
 
 test("every variable stands in the table of the file and in docs/operator.md", () => {

@@ -8,22 +8,23 @@
  * | MEMFLOW_OPERATOR_POD_NAME | name of this process, shown in the Lease and in Events | the host's name |
  * | MEMFLOW_OPERATOR_WATCH_NAMESPACES | Kubernetes namespaces to look after, with commas between | all |
  * | MEMFLOW_OPERATOR_LEASE_NAME | name of the Lease | memflow-operator |
- * | MEMFLOW_OPERATOR_LEASE_DURATION_MS | how long others wait for a leader that is silent, whole seconds | 15000 |
- * | MEMFLOW_OPERATOR_RENEW_DEADLINE_MS | how long the leader believes in a renewal | 10000 |
- * | MEMFLOW_OPERATOR_RENEW_MS | time between two renewals | 2000 |
- * | MEMFLOW_OPERATOR_RETRY_MS | time between two looks of a standby | 1500 |
+ * | MEMFLOW_OPERATOR_LEASE_DURATION | how long others wait for a leader that is silent, whole seconds | 15s |
+ * | MEMFLOW_OPERATOR_RENEW_DEADLINE | how long the leader believes in a renewal | 10s |
+ * | MEMFLOW_OPERATOR_RENEW_PERIOD | time between two renewals | 2s |
+ * | MEMFLOW_OPERATOR_RETRY_PERIOD | time between two looks of a standby | 1500ms |
  * | MEMFLOW_OPERATOR_HOST | address of the health server | all addresses |
  * | MEMFLOW_OPERATOR_PORT | port of /healthz and /readyz, 0 for any | 8080 |
  * | MEMFLOW_OPERATOR_METRICS_PORT | port of /metrics, 0 for any | that of the health server |
  * | MEMFLOW_OPERATOR_WORKER_IMAGE | image of workers whose TaskQueue brings code and no image | ghcr.io/memflow/worker:VERSION |
  * | MEMFLOW_OPERATOR_WORKER_PULL_POLICY | Always, IfNotPresent or Never, for that image | IfNotPresent |
  * | MEMFLOW_OPERATOR_LOG_LEVEL | debug, info, warn or error | info |
- * | MEMFLOW_OPERATOR_RESYNC_MS | time between two looks at what nothing announces | 300000 |
- * | MEMFLOW_OPERATOR_DRAIN_MS | how long reconciles under way may go on after SIGTERM | 10000 |
+ * | MEMFLOW_OPERATOR_RESYNC_PERIOD | time between two looks at what nothing announces | 5m |
+ * | MEMFLOW_OPERATOR_DRAIN_TIMEOUT | how long reconciles under way may go on after SIGTERM | 10s |
  * | MEMFLOW_OPERATOR_CRASH_AT | for tests: the place where the process kills itself | none |
  *
- * Pure. Promises one error that names every variable that is missing or bad.
+ * Durations are texts such as "250ms", "30s", "1h30m", as in manifests. Pure. Promises one error that names every variable that is missing or bad.
  */
+import { durationMs } from "@memflow/crds";
 import type { ElectionTimes, LogLevel } from "./kube/index.ts";
 
 /** The settings, checked. */
@@ -74,6 +75,13 @@ interface ConfigFault {
   readonly reason: string;
 }
 
+/** Of a duration, each as text. */
+interface DurationBounds {
+  readonly fallback: string;
+  readonly min: string;
+  readonly max: string;
+}
+
 interface Bounds {
   readonly fallback: number;
   readonly min: number;
@@ -85,8 +93,8 @@ const LOG_LEVELS = ["debug", "info", "warn", "error"] as const;
 const NAMESPACE = /^[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$/u;
 const NAMESPACE_MAX = 100;
 const PORT_MAX = 65_535;
-const MINUTE_MS = 60_000;
-const HOUR_MS = 60 * MINUTE_MS;
+const RENEWAL_MS_MIN = 200;
+const DURATION = /^(\d{1,9}(h|m|s|ms))+$/u;
 
 /**
  * Reads the settings.
@@ -114,12 +122,8 @@ export function readConfig(
       pullPolicy: read.oneOf("MEMFLOW_OPERATOR_WORKER_PULL_POLICY", PULL_POLICIES, "IfNotPresent"),
     },
     logLevel: read.oneOf("MEMFLOW_OPERATOR_LOG_LEVEL", LOG_LEVELS, "info"),
-    resyncMs: read.integer("MEMFLOW_OPERATOR_RESYNC_MS", {
-      fallback: 5 * MINUTE_MS,
-      min: 1_000,
-      max: HOUR_MS,
-    }),
-    drainMs: read.integer("MEMFLOW_OPERATOR_DRAIN_MS", { fallback: 10_000, min: 0, max: 10 * MINUTE_MS }),
+    resyncMs: read.duration("MEMFLOW_OPERATOR_RESYNC_PERIOD", { fallback: "5m", min: "1s", max: "1h" }),
+    drainMs: read.duration("MEMFLOW_OPERATOR_DRAIN_TIMEOUT", { fallback: "10s", min: "0s", max: "10m" }),
     crashAt: read.text("MEMFLOW_OPERATOR_CRASH_AT"),
   };
   if (faults.length > 0) throw new ConfigError(faults);
@@ -187,36 +191,51 @@ class EnvironmentReader {
     return undefined;
   }
 
+  duration(variable: string, { fallback, min, max }: DurationBounds): number {
+    const value = this.text(variable) ?? fallback;
+    const ms = DURATION.test(value) ? durationMs(value) : Number.NaN;
+    if (ms >= durationMs(min) && ms <= durationMs(max)) return ms;
+    this.#fault(variable, `is "${value}", must be a duration from ${min} to ${max}, like "250ms" or "30s"`);
+    return durationMs(fallback);
+  }
+
   /** The times of the election, as far as each alone can be judged; the elector knows how they must fit together. */
   times(): OperatorConfig["times"] {
-    const leaseDurationMs = this.integer("MEMFLOW_OPERATOR_LEASE_DURATION_MS", {
-      fallback: 15_000,
-      min: 1_000,
-      max: HOUR_MS,
+    const leaseDurationMs = this.duration("MEMFLOW_OPERATOR_LEASE_DURATION", {
+      fallback: "15s",
+      min: "1s",
+      max: "1h",
     });
     if (leaseDurationMs % 1_000 !== 0) {
-      this.#fault(
-        "MEMFLOW_OPERATOR_LEASE_DURATION_MS",
-        `is "${leaseDurationMs}", must be whole seconds: a multiple of 1000`,
-      );
+      this.#fault("MEMFLOW_OPERATOR_LEASE_DURATION", `is "${leaseDurationMs}ms", must be whole seconds`);
     }
-    const renewDeadlineMs = this.integer("MEMFLOW_OPERATOR_RENEW_DEADLINE_MS", {
-      fallback: 10_000,
-      min: 500,
-      max: HOUR_MS,
+    const renewDeadlineMs = this.duration("MEMFLOW_OPERATOR_RENEW_DEADLINE", {
+      fallback: "10s",
+      min: "500ms",
+      max: "1h",
     });
     if (renewDeadlineMs >= leaseDurationMs) {
       this.#fault(
-        "MEMFLOW_OPERATOR_RENEW_DEADLINE_MS",
-        `is "${renewDeadlineMs}", must be below MEMFLOW_OPERATOR_LEASE_DURATION_MS ("${leaseDurationMs}")`,
+        "MEMFLOW_OPERATOR_RENEW_DEADLINE",
+        `is "${renewDeadlineMs}ms", must be below MEMFLOW_OPERATOR_LEASE_DURATION ("${leaseDurationMs}ms")`,
       );
     }
-    const renewMs = this.integer("MEMFLOW_OPERATOR_RENEW_MS", { fallback: 2_000, min: 10, max: HOUR_MS });
-    const retryMs = this.integer("MEMFLOW_OPERATOR_RETRY_MS", { fallback: 1_500, min: 10, max: HOUR_MS });
-    if (renewMs + retryMs >= renewDeadlineMs) {
+    const renewMs = this.duration("MEMFLOW_OPERATOR_RENEW_PERIOD", {
+      fallback: "2s",
+      min: "10ms",
+      max: "1h",
+    });
+    const retryMs = this.duration("MEMFLOW_OPERATOR_RETRY_PERIOD", {
+      fallback: "1500ms",
+      min: "10ms",
+      max: "1h",
+    });
+    // Less would leave no time for a renewal that hangs and another one.
+    const requestsMs = renewDeadlineMs - renewMs - retryMs;
+    if (requestsMs < RENEWAL_MS_MIN) {
       this.#fault(
-        "MEMFLOW_OPERATOR_RENEW_MS",
-        `is "${renewMs}", must with MEMFLOW_OPERATOR_RETRY_MS ("${retryMs}") be below MEMFLOW_OPERATOR_RENEW_DEADLINE_MS ("${renewDeadlineMs}")`,
+        "MEMFLOW_OPERATOR_RENEW_PERIOD",
+        `is "${renewMs}ms", must with MEMFLOW_OPERATOR_RETRY_PERIOD ("${retryMs}ms") leave ${RENEWAL_MS_MIN} ms of MEMFLOW_OPERATOR_RENEW_DEADLINE ("${renewDeadlineMs}ms")`,
       );
     }
     return { leaseDurationMs, renewDeadlineMs, renewMs, retryMs };

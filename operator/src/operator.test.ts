@@ -37,7 +37,7 @@ async function startProcess(
       MEMFLOW_OPERATOR_NAMESPACE: "memflow",
       MEMFLOW_OPERATOR_PORT: "0",
       MEMFLOW_OPERATOR_HOST: "127.0.0.1",
-      MEMFLOW_OPERATOR_RETRY_MS: "20",
+      MEMFLOW_OPERATOR_RETRY_PERIOD: "20ms",
       ...environment,
     },
     { hostName: "operator-0", version: "1.2.3" },

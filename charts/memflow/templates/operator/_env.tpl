@@ -1,21 +1,21 @@
 {{/* What the operator is told by its environment: operator/src/config.ts. */}}
 {{- define "memflow.operatorEnv" -}}
-- name: MEMFLOW_WATCH_NAMESPACES
+- name: MEMFLOW_OPERATOR_WATCH_NAMESPACES
   value: {{ join "," .Values.watchNamespaces | quote }}
-- name: MEMFLOW_WORKER_IMAGE
+- name: MEMFLOW_OPERATOR_WORKER_IMAGE
   value: {{ include "memflow.image" (dict "image" .Values.worker.image "defaultTag" .Chart.AppVersion) }}
-- name: MEMFLOW_WORKER_IMAGE_PULL_POLICY
+- name: MEMFLOW_OPERATOR_WORKER_PULL_POLICY
   value: {{ .Values.worker.image.pullPolicy }}
-- name: MEMFLOW_LEASE_NAME
+- name: MEMFLOW_OPERATOR_LEASE_NAME
   value: {{ include "memflow.fullname" . }}-operator
-- name: MEMFLOW_LEASE_DURATION
+- name: MEMFLOW_OPERATOR_LEASE_DURATION
   value: {{ .Values.operator.leaderElection.leaseDuration | quote }}
-- name: MEMFLOW_LEASE_RENEW_DEADLINE
+- name: MEMFLOW_OPERATOR_RENEW_DEADLINE
   value: {{ .Values.operator.leaderElection.renewDeadline | quote }}
-- name: MEMFLOW_LEASE_RETRY_PERIOD
+- name: MEMFLOW_OPERATOR_RETRY_PERIOD
   value: {{ .Values.operator.leaderElection.retryPeriod | quote }}
-- name: MEMFLOW_LOG_LEVEL
+- name: MEMFLOW_OPERATOR_LOG_LEVEL
   value: {{ .Values.operator.logLevel }}
-- name: MEMFLOW_PORT
+- name: MEMFLOW_OPERATOR_PORT
   value: "8080"
 {{- end -}}
