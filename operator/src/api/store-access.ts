@@ -21,7 +21,7 @@ export interface ConnectedStore {
   /** For short statements of any reconciler; each has a time limit of its own. */
   readonly session: Session;
   /** Looks at the load of all queues with one statement; who asks while a look is under way shares its answer. */
-  readonly observer: LoadObserver;
+  readonly observer: Pick<LoadObserver, "look" | "cordon" | "liftCordons">;
   /**
    * Hears of work for a queue: at once while the connection for it lives, and once after each reconnect, since what was sent
    * meanwhile is lost. It is the haste; looking now and then is the truth.
