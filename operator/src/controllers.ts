@@ -1,6 +1,7 @@
 /** All controllers of the operator. */
 import type { OperatorDependencies } from "./api/index.ts";
 import type { Controller } from "./kube/index.ts";
+import { makeReplicasController } from "./replicas/index.ts";
 import type { StoreConnections } from "./stores/store-connections.ts";
 
 /** What controllers are made with; the connections to Stores are the Stores' controller's to make. */
@@ -9,6 +10,6 @@ export interface ControllerParts extends OperatorDependencies {
 }
 
 /** Makes them; nothing is started. */
-export function makeControllers(_parts: ControllerParts): readonly Controller[] {
-  return [];
+export function makeControllers(parts: ControllerParts): readonly Controller[] {
+  return [makeReplicasController(parts)];
 }

@@ -1,6 +1,7 @@
 /** How the workers of a queue are scaled, from a look at the load to the replicas of a Deployment. */
 import { expect, test } from "vitest";
 import { TASK_QUEUES } from "../api/index.ts";
+import type { TaskQueueObject } from "../api/index.ts";
 import { loadOf } from "./testing/fake-store.ts";
 import { LOOK_GAP_MS } from "./store-watch.ts";
 import { startScaledCluster } from "./testing/scaled-cluster.ts";
@@ -432,10 +433,8 @@ test("other writers' parts of the status stay, and ours alone are owned by this 
   expect(cluster.queue().status?.versions).toEqual([{ buildId: "b1", phase: "Current" }]);
   const [write] = cluster.statusWrites;
   expect(write).toMatchObject({ subresource: "status", fieldManager: "memflow-replicas" });
-  expect(Object.keys((write?.body as { status: object }).status).toSorted()).toEqual([
-    "conditions",
-    "scaling",
-  ]);
+  const body = write?.body as TaskQueueObject | undefined;
+  expect(Object.keys(body?.status ?? {}).toSorted()).toEqual(["conditions", "scaling"]);
 });
 
 test("a TaskQueue that is gone is listened to no more, and its figures go", async () => {

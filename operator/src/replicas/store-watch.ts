@@ -36,9 +36,9 @@ export interface StoreWatchOptions {
 /** A burst of starts is a few looks. */
 export const LOOK_GAP_MS = 250;
 /** With the time limits of a look, an outage's end is known within 15 s. */
-export const UNSEEN_RETRY_MS = 2_000;
+const UNSEEN_RETRY_MS = 2_000;
 /** Connecting takes its time, after a restart of the operator or with new credentials: that is no outage yet. */
-export const CONNECT_GRACE_MS = 10_000;
+const CONNECT_GRACE_MS = 10_000;
 
 /** Looks at one Store until it is closed. */
 export class StoreWatch {

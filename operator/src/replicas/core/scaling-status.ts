@@ -22,7 +22,7 @@ export interface ToldStatus {
 export const SCALING_CONDITIONS: readonly string[] = ["ScalingActive", "ScalingLimited"];
 
 /** Figures alone are told no more often than this. */
-export const FIGURES_MS = 15_000;
+const FIGURES_MS = 15_000;
 
 const REASON_CHARACTERS_MAX = 256;
 const REPLICAS_MAX = 1_000;

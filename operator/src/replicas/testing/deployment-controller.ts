@@ -39,10 +39,14 @@ export class DeploymentController {
     for (const { metadata } of surplus) this.#delete(metadata?.name ?? "");
     const now = this.podsOf(name);
     const status = { replicas: now.length, readyReplicas: now.filter(isReady).length };
-    this.#cluster.replace(DEPLOYMENTS, { ...deployment, status } as Deployment, {
-      manager: "kube-controller-manager",
-      subresource: "status",
-    });
+    this.#cluster.replace(
+      DEPLOYMENTS,
+      { ...deployment, status },
+      {
+        manager: "kube-controller-manager",
+        subresource: "status",
+      },
+    );
   }
 
   #create(of: string, labels: Readonly<Record<string, string>>): void {

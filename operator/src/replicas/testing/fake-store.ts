@@ -77,7 +77,7 @@ export function loadOf(
 }
 
 /** The worker of a pod. */
-export function workerOf(pod: string, attempts: number): WorkerLoad {
+function workerOf(pod: string, attempts: number): WorkerLoad {
   return {
     workerId: `worker-of-${pod}`,
     host: pod,

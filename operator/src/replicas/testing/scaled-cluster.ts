@@ -204,7 +204,7 @@ export class ScaledCluster {
     const object = this.queue(name);
     this.api.cluster.replace(
       TASK_QUEUES,
-      { ...object, status: { ...object.status, versions } } as TaskQueueObject,
+      { ...object, status: { ...object.status, versions } },
       { manager: "memflow-queues", subresource: "status" },
     );
   }
@@ -288,9 +288,11 @@ export class ScaledCluster {
   }
 
   #isFollowed<T extends KubeObject>({ type, store }: Pick<Reflector<T>, "type" | "store">): boolean {
-    const actual = this.api.cluster.list(type).map(({ metadata }) => metadata?.resourceVersion);
-    const known = store.list().map(({ metadata }) => metadata?.resourceVersion);
-    return known.toSorted().join() === actual.toSorted().join();
+    const actual = this.api.cluster.list(type);
+    const known = new Set(store.list().map(({ metadata }) => metadata?.resourceVersion));
+    return (
+      actual.length === known.size && actual.every(({ metadata }) => known.has(metadata?.resourceVersion))
+    );
   }
 }
 
