@@ -55,7 +55,7 @@ export const PACKAGE_RULES: readonly PackageRule[] = [
 
 /**
  * The folders of `engine/src`, each with the folders, or files beside them, that it may import besides itself. Imports
- * point one way: core <- store <- client, worker and core <- guards <- replay <- worker. Other files beside the
+ * point one way: core <- store <- client, schedules, worker and core <- guards <- replay <- worker. Other files beside the
  * folders are the engine's doors: they may import all of them, and no folder imports a door. `testing` may import all.
  */
 const ENGINE_FOLDERS: Readonly<Record<string, readonly string[] | "any">> = {
@@ -64,19 +64,20 @@ const ENGINE_FOLDERS: Readonly<Record<string, readonly string[] | "any">> = {
   guards: ["core"],
   replay: ["core", "guards"],
   client: ["core", "store", "crash-points.ts"],
-  worker: ["core", "guards", "replay", "store", "crash-points.ts"],
+  schedules: ["core", "store"],
+  worker: ["core", "guards", "replay", "store", "schedules", "crash-points.ts"],
   testing: "any",
 };
 
-/** What the tests of any folder may use besides: helpers of tests, and a client to look from outside. */
-const TESTS_MAY_IMPORT: readonly string[] = ["testing", "client"];
+/** What the tests of any folder may use besides: helpers of tests, and those that ask from outside. */
+const TESTS_MAY_IMPORT: readonly string[] = ["testing", "client", "schedules"];
 
 /** Folders of these names, in any package, hold decisions only: no I/O, no clock, no randomness. */
 const PURE_FOLDERS: readonly string[] = ["core", "plan"];
 
 /** What pure code may import from outside: nothing here opens, waits, or draws a random number by being called. */
 const PURE_BUILTINS: readonly string[] = ["node:assert", "node:buffer", "node:util"];
-const PURE_PACKAGES: readonly string[] = ["@memflow/crds", "ms", "zod"];
+const PURE_PACKAGES: readonly string[] = ["@memflow/crds", "croner", "ms", "zod"];
 
 /**
  * Judges one import of one file.

@@ -1,11 +1,25 @@
 /**
  * The engine's door for those who provide stores and look after them, such as the operator: connections, migrations,
- * sessions for statements of their own, and to be woken when there is something to do. They start no run and execute
- * none.
+ * sessions for statements of their own, to be woken when there is something to do, and the store's schedules. They start
+ * no run but those of schedules, and execute none.
  *
  * To be woken by the starts of a queue: `assertUsable` says whether a pooler stands between, `listenSource` gives the
  * connection on which LISTEN works (undefined where only polling does), and a `Listener` on it hears `queueChannel`.
  */
+export { LeaderFollowedError } from "./core/errors.ts";
+export { encodeArguments } from "./core/payload.ts";
+export { normalizeRetryPolicy } from "./core/retry-policy.ts";
+export type {
+  Backfill,
+  OverlapPolicy,
+  ScheduledRun,
+  ScheduleDefinition,
+  ScheduleWhen,
+} from "./schedules/core/definition.ts";
+export type { ScheduleState } from "./schedules/core/state.ts";
+export type { KnownSchedule, ScheduleEntry, ScheduleRecord } from "./schedules/schedule-book.ts";
+export { ScheduleKeeper } from "./schedules/schedule-keeper.ts";
+export type { ScheduleKeeperOptions } from "./schedules/schedule-keeper.ts";
 export { grantStatements } from "./store/grants.ts";
 export { listenSource, resolveConnection, withPooled } from "./store/connection-source.ts";
 export type { ConnectionSource } from "./store/connection-source.ts";

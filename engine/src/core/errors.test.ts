@@ -54,6 +54,7 @@ const samples: readonly (readonly [errors.MemFlowError, string | number, string,
     "StuckError",
     { ...run, takeoverCount: 10 },
   ],
+  [new errors.LeaderFollowedError({ token: 7 }), "LEADER_FOLLOWED", "LeaderFollowedError", { token: 7 }],
   [
     new errors.PayloadError("PAYLOAD_TOO_DEEP", {
       field: "args",
@@ -177,6 +178,7 @@ test("a message names the thing, the value and the remedy", () => {
       "Job order-7 not found; its retention is over: keep finished runs longer with "expire"",
       "run "0190" of workflow "order-7" is closed (completed) and takes no message; start the workflow again to reach a new run",
       "run "0190" of workflow "order-7" is stuck after 10 takeovers without progress; correct its code, then resume it",
+      "leader 7 was followed by another one; stop writing",
       "payload "args[0]" is deep; make it flatter",
       "duration "sleepFor" is "soon"; give milliseconds as a number, or a string such as "5 seconds", from 0 to 100 years",
       "entity path "a..b" is bad; repair it",

@@ -38,6 +38,6 @@ export {
 } from "./errors/misuse-errors.ts";
 export type { EntityErrorCode, PayloadErrorCode } from "./errors/misuse-errors.ts";
 export { DeterminismViolation, HistoryMismatchError, ProcessExitError } from "./errors/determinism-errors.ts";
-export { ConnectionError, SchemaError, SearchError } from "./errors/database-errors.ts";
+export { ConnectionError, LeaderFollowedError, SchemaError, SearchError } from "./errors/database-errors.ts";
 export type { ConnectionErrorCode, SchemaErrorCode, SearchErrorCode } from "./errors/database-errors.ts";
 export { describeValue } from "./errors/describe-value.ts";

@@ -12,7 +12,7 @@ import { SchemaError, describeValue } from "../core/errors.ts";
 export const IDENTIFIER_BYTES_MAX = 63;
 
 /** Who listens on a channel. */
-export type ChannelKind = "queue" | "worker" | "client" | "topic";
+export type ChannelKind = "queue" | "worker" | "client" | "topic" | "schedules";
 
 const CHANNEL_PREFIX = "memflow";
 /** 160 bits of SHA-256: no two names meet by chance, and the channel stays far below 63 bytes. */
@@ -52,7 +52,7 @@ export function assertSchemaName(name: unknown): asserts name is string {
  *
  * @param schema - The store's schema: channels are shared by the whole database, so it is part of the name.
  * @param kind - Who listens.
- * @param name - The queue's or topic's name, or the worker's or client's id.
+ * @param name - The queue's or topic's name, or the worker's or client's id; '' for the schedules.
  * @returns At most 63 bytes: readable up to the kind, hashed after it.
  */
 export function channelName(schema: string, kind: ChannelKind, name: string): string {

@@ -23,6 +23,7 @@ import { quoteIdentifier } from "./identifiers.ts";
 import { migrate } from "./migrator.ts";
 import { newId } from "./new-id.ts";
 import { PLANNER_SETTINGS } from "./planner-settings.ts";
+import { scheduleQueries } from "../schedules/schedule-queries.ts";
 import { Session } from "./session.ts";
 import type { Statement } from "./session.ts";
 import { workerQueries } from "./worker-queries.ts";
@@ -41,6 +42,7 @@ const worker = newId();
 const session = new Session({ source: testSource(), purpose: "plans", settings: PLANNER_SETTINGS });
 const queries = workerQueries(schema);
 const asked = clientQueries(schema);
+const ofSchedules = scheduleQueries(schema);
 let flushNumber = 0;
 
 beforeAll(async () => {
@@ -257,6 +259,24 @@ function statements(runIds: readonly string[]): Record<string, () => Statement> 
       ],
     }),
     retention: () => ({ ...queries.prune, values: [100] }),
+    "the claim of due schedules": () => ({ ...ofSchedules.claimSchedules, values: [null, 50, null] }),
+    "the claim of the schedules of runs": () => ({
+      ...ofSchedules.claimSchedules,
+      values: [null, 50, [run]],
+    }),
+    "the starts of schedules": () => ({
+      ...ofSchedules.startScheduled,
+      values: [
+        JSON.stringify([
+          { run: newId(), schedule: "s-1", workflow_id: newId(), workflow_name: "flow", task_queue: "queue" },
+        ]),
+        JSON.stringify([{ run, status: "canceled", failure: {} }]),
+      ],
+    }),
+    "the advance of schedules": () => ({
+      ...ofSchedules.advanceSchedules,
+      values: [JSON.stringify([{ schedule: "s-1", state: {}, next_ms: null, ended: [run] }])],
+    }),
   };
 }
 
@@ -288,6 +308,15 @@ describe.each([
           select run_id, 1, 1, 0, now(), 'step', '{}' from made`,
         values: [worker],
         timeoutMs: 120_000,
+      });
+      await session.query({
+        text: `
+          with made as (
+            insert into ${quoted}.schedules (schedule_id, next_at, definition, state)
+            select 's-' || n, now() + interval '1 day', '{}', '{}' from generate_series(1, ${LARGE_ROWS / 10}) n
+            returning schedule_id
+          )
+          insert into ${quoted}.schedule_runs (run_id, schedule_id) select gen_random_uuid(), schedule_id from made`,
       });
     },
   },

@@ -85,6 +85,8 @@ export const OWN_SQLSTATES = {
   /** The role of searches is not there yet. */
   searchNotPrepared: "MF002",
   searchTooLarge: "MF003",
+  /** A leader that another one has followed wrote to the schedules. */
+  leaderFollowed: "MF010",
 } as const;
 
 /**

@@ -19,7 +19,19 @@ const TEXTS = {
     $1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)::text as reply`,
   flushReply: `select reply::text as reply from :schema.flushes where writer = $1 and number = $2`,
   claimRuns: `select * from :schema.claim_runs($1, $2, $3, $4, $5, $6, $7)`,
-  readyWork: `select * from :schema.ready_work($1, $2, $3, $4, $5)`,
+  readyWork: `
+    select * from :schema.ready_work($1, $2, $3, $4, $5)
+    union all
+    (
+      select 'schedules', '', s.next_at <= clock_timestamp(),
+        case when s.next_at > clock_timestamp()
+          then extract(epoch from s.next_at - clock_timestamp())::double precision * 1000
+        end
+      from :schema.schedules s
+      where s.next_at is not null
+      order by s.next_at
+      limit 1
+    )`,
   claimActivities: `select * from :schema.claim_activities($1, $2, $3, $4)`,
   settleActivities: `select :schema.settle_activities($1, $2, $3)::text as reply`,
   registerWorker: `select :schema.register_worker($1, $2, $3, $4, $5) as database_ms`,

@@ -45,9 +45,15 @@ export class Announcer {
 
   /** Tells those whom a flush's reply names. */
   tell(reply: FlushReply): void {
-    const { notifier } = this.#context;
+    const { notifier, options, schedules } = this.#context;
+    const ofSchedules = channelName(options.schema, "schedules", "");
     for (const watch of [reply.watch, reply.extra?.watch]) {
       for (const [channel, runIds] of Object.entries(watch ?? {})) {
+        // One of those who are told is enough for them, and that is this worker.
+        if (channel === ofSchedules) {
+          schedules.ended(runIds);
+          continue;
+        }
         for (const runId of runIds) notifier.notify(channel, runId);
       }
     }

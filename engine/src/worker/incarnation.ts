@@ -136,7 +136,10 @@ export class Incarnation {
       context,
       life,
       loader,
-      found: ({ taskQueue, kind }) => this.#claims.pump(taskQueue, kind === "activities"),
+      found: ({ taskQueue, kind }) => {
+        if (kind === "schedules") context.schedules.due();
+        else this.#claims.pump(taskQueue, kind === "activities");
+      },
     });
     const distrust = (): void => this.#claims.distrust();
     const announcer = this.#announcer;

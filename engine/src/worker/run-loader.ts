@@ -58,8 +58,9 @@ export interface LeasedActivity {
 
 /** What there is to claim on a queue. */
 export interface ReadyWork {
+  /** '' for the schedules, which are the store's. */
   readonly taskQueue: string;
-  readonly kind: "runs" | "activities";
+  readonly kind: "runs" | "activities" | "schedules";
   readonly ready: boolean;
   /** How long until more is due; null when nothing is. */
   readonly dueInMs: number | null;
@@ -385,7 +386,7 @@ export class RunLoader {
     });
   }
 
-  /** What is ready, or will be, of these workflows and activities: pairs of a queue and a name. */
+  /** What is ready, or will be, of these workflows and activities (pairs of a queue and a name), and of the schedules. */
   async readyWork(served: {
     readonly runs: readonly (readonly [string, string])[];
     readonly attempts: readonly (readonly [string, string])[];

@@ -27,6 +27,7 @@ import { activityRegistry } from "./activity-registry.ts";
 import type { LoopMarks } from "./activity-executor.ts";
 import { Incarnation } from "./incarnation.ts";
 import { currentOwner, guardProcess } from "./process-guards.ts";
+import { ScheduleWatch } from "./schedule-watch.ts";
 import { SUSPECT_AFTER, resolveWorkerOptions } from "./worker-options.ts";
 import type { QueueService, ResolvedWorkerOptions, WorkerOptions } from "./worker-options.ts";
 
@@ -60,6 +61,7 @@ export class EngineWorker {
   readonly #listener: Listener | undefined;
   readonly #timers = new Set<NodeJS.Timeout>();
   readonly #unsubscribe: () => void;
+  readonly #schedules: ScheduleWatch;
   #incarnation: Incarnation;
   #heartbeat: Heartbeat | undefined;
   #state: WorkerStatus["state"] = "running";
@@ -105,6 +107,13 @@ export class EngineWorker {
             onNotification: (channel, payload) => this.#notified(channel, payload),
             onReconnect: () => this.#lookAtEverything(),
           });
+    this.#schedules = new ScheduleWatch({
+      session: this.#control,
+      schema: options.schema,
+      notifier: this.#notifier,
+      log: options.log,
+      look: () => void this.#incarnation.look(),
+    });
     this.#incarnation = this.#newIncarnation();
     this.#unsubscribe = activityRegistry.onChange(() => this.#announceSoon());
   }
@@ -149,6 +158,7 @@ export class EngineWorker {
   crash(): void {
     this.#state = "stopped";
     this.#clearTimers();
+    this.#schedules.stop();
     this.#incarnation.abandon();
     this.#control.destroy();
     void this.#heartbeat?.stop();
@@ -159,6 +169,7 @@ export class EngineWorker {
 
   async #begin(): Promise<void> {
     await this.#register();
+    await this.#listener?.listen(this.#channel("schedules", ""));
     this.#every(this.#options.pollMs, () => this.#poll());
     this.#every(this.#options.sweepMs, () => this.#sweep());
     this.#every(this.#options.sweepMs * 2, () => this.#incarnation.sweep());
@@ -178,6 +189,7 @@ export class EngineWorker {
       },
       activities: activityRegistry,
       services: this.#services,
+      schedules: this.#schedules,
       nowMs: () => this.#nowMs(),
       fatal: (error) => this.#fail(error),
     });
@@ -311,6 +323,10 @@ export class EngineWorker {
       this.#incarnation.wake(payload.split(","));
       return;
     }
+    if (channel === this.#channel("schedules", "")) {
+      this.#schedules.notified(payload);
+      return;
+    }
     for (const taskQueue of this.#services.keys()) {
       if (channel !== this.#channel("queue", taskQueue)) continue;
       const told = payload.split(",");
@@ -388,6 +404,7 @@ export class EngineWorker {
   async #shutDown(graceMs: number): Promise<void> {
     this.#state = "draining";
     this.#clearTimers();
+    this.#schedules.stop();
     this.#unsubscribe();
     await this.#rebirth;
     await this.#incarnation.drain(graceMs);
@@ -432,7 +449,7 @@ export class EngineWorker {
     this.#options.onFatal?.(error);
   }
 
-  #channel(kind: "queue" | "worker", name: string): string {
+  #channel(kind: "queue" | "worker" | "schedules", name: string): string {
     return channelName(this.#options.schema, kind, name);
   }
 

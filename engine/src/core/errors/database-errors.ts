@@ -103,3 +103,19 @@ export class SearchError extends MemFlowError {
     this.sqlState = options.sqlState;
   }
 }
+
+/** Another leader has written since: what this one says no longer counts. */
+export class LeaderFollowedError extends MemFlowError {
+  declare readonly code: "LEADER_FOLLOWED";
+  /** The fencing token that was refused. */
+  readonly token: number;
+
+  constructor(options: { readonly token: number; readonly cause?: unknown }) {
+    super(`leader ${options.token} was followed by another one; stop writing`, {
+      name: "LeaderFollowedError",
+      code: "LEADER_FOLLOWED",
+      ...("cause" in options ? { cause: options.cause } : {}),
+    });
+    this.token = options.token;
+  }
+}
