@@ -22,6 +22,8 @@ export interface CacheEntry {
 
 /** Entries of one name that are kept: a checkout or two beside this one may use theirs. */
 const KEPT_MAX = 4;
+/** One that was used since then may be in use. */
+const IN_USE_MS = 6 * 60 * 60 * 1000;
 
 /** The cache's folder: `MEMFLOW_E2E_CACHE`, or `memflow-e2e` below `XDG_CACHE_HOME` or `~/.cache`. */
 export function cacheFolder(): string {
@@ -90,7 +92,8 @@ async function removeOldest(name: string): Promise<void> {
       usedMs: (await stat(join(built, entry))).mtimeMs,
     })),
   );
-  const old = entries.toSorted((a, b) => b.usedMs - a.usedMs).slice(KEPT_MAX);
+  const rest = entries.toSorted((a, b) => b.usedMs - a.usedMs).slice(KEPT_MAX);
+  const old = rest.filter(({ usedMs }) => usedMs < Date.now() - IN_USE_MS);
   await Promise.all(old.map(({ path }) => rm(path, { recursive: true, force: true })));
 }
 

@@ -9,7 +9,7 @@ import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /** A lock that is held. */
-interface FileLock {
+export interface FileLock {
   release(): Promise<void>;
 }
 
@@ -19,7 +19,7 @@ interface FileLock {
  * @param path - The file; it is made when it is not there, and stays.
  * @param mode - `shared`: with other holders of that mode; `exclusive`: alone.
  */
-async function lockFile(path: string, mode: "shared" | "exclusive"): Promise<FileLock> {
+export async function lockFile(path: string, mode: "shared" | "exclusive"): Promise<FileLock> {
   await mkdir(dirname(path), { recursive: true });
   const child = spawn("flock", [`--${mode}`, "--no-fork", path, "sh", "-c", "echo held; exec cat"], {
     // A group of its own: an interrupt from the terminal must not release what this process still uses.

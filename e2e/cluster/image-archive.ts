@@ -6,10 +6,23 @@
  */
 import { createHash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { mkdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { pipeline } from "node:stream/promises";
 import { runCommand } from "./command.ts";
+
+/** What `docker load` reads first. */
+interface Manifest {
+  readonly Config: string;
+  readonly RepoTags: readonly string[];
+  readonly Layers: readonly string[];
+}
+
+/** The part of an image's configuration that a further layer changes. */
+interface Configuration {
+  readonly rootfs: { readonly type: string; readonly diff_ids: readonly string[] };
+  readonly history?: readonly object[];
+}
 
 /** What an image is made of. */
 export interface ImageSource {
@@ -61,22 +74,52 @@ export async function writeImageArchive(
     rootfs: { type: "layers", diff_ids: digests.map((digest) => `sha256:${digest}`) },
     history: digests.map(() => ({ created: EPOCH })),
   });
-  const configurationName = `${createHash("sha256").update(configuration).digest("hex")}.json`;
-  const layers = digests.map((digest) => `${digest}.tar`);
-  await writeFile(join(folder, configurationName), configuration);
-  await writeFile(
-    join(folder, "manifest.json"),
-    JSON.stringify([{ Config: configurationName, RepoTags: [source.name], Layers: layers }]),
-  );
-  await runCommand("tar", [
-    "-C",
-    folder,
-    "-cf",
-    archive,
-    "manifest.json",
-    configurationName,
-    ...new Set(layers),
-  ]);
+  await packImage(folder, archive, {
+    name: source.name,
+    configuration,
+    layers: digests.map((digest) => `${digest}.tar`),
+  });
+}
+
+/** Writes the archive of an image that is another one and a layer above, as a Dockerfile's FROM and COPY would. */
+export async function extendImage(
+  base: { readonly archive: string; readonly name: string },
+  { name, layer, archive }: { readonly name: string; readonly layer: string; readonly archive: string },
+): Promise<void> {
+  const folder = `${archive}.parts`;
+  await mkdir(folder, { recursive: true });
+  await runCommand("tar", ["-C", folder, "-xf", base.archive]);
+  const manifests = JSON.parse(await readFile(join(folder, "manifest.json"), "utf8")) as Manifest[];
+  const found = manifests.find(({ RepoTags }) => RepoTags.includes(base.name));
+  if (found === undefined) throw new Error(`image "${base.name}" is not in "${base.archive}"`);
+  const configuration = JSON.parse(await readFile(join(folder, found.Config), "utf8")) as Configuration;
+  const digest = await digestOfFile(layer);
+  await rename(layer, join(folder, `${digest}.tar`));
+  const extended = JSON.stringify({
+    ...configuration,
+    rootfs: { type: "layers", diff_ids: [...configuration.rootfs.diff_ids, `sha256:${digest}`] },
+    history: [...(configuration.history ?? []), { created: EPOCH }],
+  });
+  await packImage(folder, archive, {
+    name,
+    configuration: extended,
+    layers: [...found.Layers, `${digest}.tar`],
+  });
+}
+
+/** `layers` are paths in the folder, which is removed. */
+async function packImage(
+  folder: string,
+  archive: string,
+  image: { readonly name: string; readonly configuration: string; readonly layers: readonly string[] },
+): Promise<void> {
+  const configurationName = `${createHash("sha256").update(image.configuration).digest("hex")}.json`;
+  await writeFile(join(folder, configurationName), image.configuration);
+  const manifest: Manifest = { Config: configurationName, RepoTags: [image.name], Layers: image.layers };
+  await writeFile(join(folder, "manifest.json"), JSON.stringify([manifest]));
+  const files = ["manifest.json", configurationName, ...new Set(image.layers)];
+  // Docker writes a layer that two images share once, and a link for the other.
+  await runCommand("tar", ["-C", folder, "--dereference", "-cf", archive, ...files]);
   await rm(folder, { recursive: true });
 }
 

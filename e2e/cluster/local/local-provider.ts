@@ -19,10 +19,12 @@ import { cacheFolder } from "../cache.ts";
 import { attachCluster } from "../clusters.ts";
 import { succeeds } from "../command.ts";
 import { installPackages, missingPackages } from "../debian-packages.ts";
+import { isDockerInstalled, missingDocker, withDocker } from "../docker.ts";
 import { applyFakeNodes } from "../fake-nodes.ts";
 import { programPath, unbuiltPrograms } from "../programs.ts";
 import type { ProgramName } from "../programs.ts";
 import type { Cluster, ClusterForm, ClusterProvider, StartOptions } from "../provider.ts";
+import { SUPERVISOR } from "./supervisor.ts";
 
 const PACKAGES: readonly string[] = [
   "conntrack",
@@ -52,15 +54,18 @@ export const localProvider: ClusterProvider = {
   forms: ["node", "control-plane", "fake-nodes"],
   missing,
   async isPrepared() {
-    const [packages, programs, images] = await Promise.all([
+    const [docker, packages, programs, images] = await Promise.all([
+      isDockerInstalled(),
       missingPackages(PACKAGES),
       unbuiltPrograms(PROGRAMS),
       unbuiltBaseImages(Object.keys(BASE_IMAGE_TAGS) as BaseImageName[]),
     ]);
-    return packages.length + programs.length + images.length === 0;
+    return docker && packages.length + programs.length + images.length === 0;
   },
   async prepare() {
     await installPackages(PACKAGES);
+    // Not for clusters: to build our images when our sources have changed.
+    await withDocker(async () => {});
     for (const name of PROGRAMS) await programPath(name);
     for (const name of Object.keys(BASE_IMAGE_TAGS) as BaseImageName[]) await baseImageArchive(name);
   },
@@ -81,7 +86,7 @@ async function missing(): Promise<readonly string[]> {
   if (unbuilt.length > 0 && !(await succeeds("go", ["version"]))) {
     reasons.push(`it needs Go 1.24 or newer on PATH to build ${unbuilt.join(", ")}`);
   }
-  return reasons;
+  return [...reasons, ...(await missingDocker())];
 }
 
 async function start(options: StartOptions = {}): Promise<Cluster> {
@@ -125,7 +130,7 @@ interface Supervisor {
 
 async function supervise(env: Readonly<Record<string, string>>): Promise<Supervisor> {
   const runs = join(cacheFolder(), "runs");
-  const child = spawn(join(import.meta.dirname, "supervise.sh"), [runs], {
+  const child = spawn(SUPERVISOR, [runs], {
     // A session of its own: an interrupt from the terminal reaches it through the end of the pipe alone.
     detached: true,
     env: { ...process.env, ...env },

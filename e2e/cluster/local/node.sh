@@ -21,7 +21,7 @@ main() {
   echo 1 > /proc/sys/net/ipv4/ip_forward
   mkdir -p /var/lib/memflow-volumes/{1..20} /var/tmp
   chmod 777 /var/lib/memflow-volumes/*
-  start_programs
+  if [ "$FORM" = docker ]; then start_docker; else start_kubernetes; fi
   while :; do wait -n || sleep 1; done               # reaps what falls to process 1
 }
 
@@ -37,13 +37,11 @@ enter_root() {
       case $name in proc | run | tmp | var) ;; *) mount --rbind "$entry" "$root/$name" ;; esac
     fi
   done
-  mkdir "$root/node" "$root/kube" "$root/old"
+  mkdir "$root/node" "$root/old"
   mount --bind "$run" "$root/node"
-  mount --bind "$(dirname "$KUBE")" "$root/kube"
-  if [ -n "$KWOK" ]; then
-    mkdir "$root/kwok"
-    mount --bind "$(dirname "$KWOK")" "$root/kwok"
-  fi
+  [ -z "$KUBE" ] || bind "$(dirname "$KUBE")" "$root/kube"
+  [ -z "$KWOK" ] || bind "$(dirname "$KWOK")" "$root/kwok"
+  [ -z "$DATA" ] || bind "$DATA" "$root/docker"
   mount --bind "$run/var" "$root/var"
   mount -t tmpfs -o mode=755 run "$root/run"
   mount -t tmpfs -o mode=1777 tmp "$root/tmp"
@@ -53,6 +51,11 @@ enter_root() {
   cd /
   umount --lazy /old
   hostname "$NODE_NAME"
+}
+
+bind() { # SOURCE TARGET
+  mkdir "$2"
+  mount --bind "$1" "$2"
 }
 
 # The kubelet sets these for the whole machine. Here it finds them set as it wants, and leaves the machine's alone.
@@ -81,7 +84,14 @@ start_as() { # NAME COMMAND...
   "$@" > "/node/logs/$name.log" 2>&1 < /dev/null &
 }
 
-start_programs() {
+# Without a bridge of its own: containers use the network that supervise.sh makes, or none.
+start_docker() {
+  start_as dockerd dockerd --host unix:///docker/docker.sock --data-root /docker/data --exec-root /run/docker \
+    --pidfile /run/docker.pid --bridge none --cgroup-parent "/$CGROUP" \
+    --add-runtime held=/node/runc-held-caps --default-runtime held
+}
+
+start_kubernetes() {
   # Nothing has to outlive the cluster: no fsync.
   start etcd --data-dir /node/etcd --unsafe-no-fsync --log-level warn \
     --listen-client-urls http://127.0.0.1:2379 --advertise-client-urls http://127.0.0.1:2379 \

@@ -1,14 +1,15 @@
 #!/usr/bin/env bash
-# Runs one local cluster from its start to its end: supervise.sh RUNS_DIRECTORY < PIPE
+# Runs one local cluster, or one Docker daemon, from its start to its end: supervise.sh RUNS_DIRECTORY < PIPE
 #
-# The cluster lives as long as somebody holds the other end of this script's standard input, so that it ends with the
-# process that asked for it, however that dies. Of the host it touches one veth pair with its two routes, one cgroup per
+# A cluster lives as long as somebody holds the other end of this script's standard input, so that it ends with the
+# process that asked for it, however that dies. A daemon has many users: it lives as long as one of them holds a shared lock
+# of USERS. Of the host this touches one veth pair with its two routes, one cgroup per
 # hierarchy and one folder in RUNS_DIRECTORY; all are gone when it exits. What a supervisor that was killed itself left behind
 # is removed by the next one.
 #
 # Standard output: `NAME=VALUE` lines, then `ready`. What goes wrong is told on standard error.
-# Environment: KUBE (the all-in-one program), FORM (node or control-plane), KWOK (optional: the program that plays nodes),
-# IMAGES (archives to import, one a line).
+# Environment: FORM (node, control-plane or docker). For clusters KUBE (the all-in-one program), KWOK (optional: the program
+# that plays nodes), IMAGES (archives to import, one a line). For docker USERS (the lock's file) and DATA (a folder).
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 runs=$1
@@ -24,18 +25,20 @@ main() {
   start_namespaces
   take_slot
   write_settings
-  await_cluster
+  if [ "$FORM" = docker ]; then await_docker; else await_cluster; fi
   echo ready
   wait "$outer" || true
   echo "process 1 of the cluster has ended" >&2
   exit 1
 }
 
-# The pipe ends when the owner does, also in the midst of a start.
+# The pipe ends when the owner does, also in the midst of a start. The lock can be had when the last user is gone; it is
+# then held until this script has ended, so that the next user does not meet a daemon that is about to go.
 watch_owner() {
   exec 3<&0
+  [ "$FORM" != docker ] || exec 5>> "$USERS"
   (
-    IFS='' read -r -d '' || true
+    if [ "$FORM" = docker ]; then flock 5; else IFS='' read -r -d '' || true; fi
     kill -TERM $$
   ) <&3 > /dev/null 2>&1 9>&- &
   watcher=$!
@@ -47,10 +50,10 @@ make_run_folder() {
   exec 8> "$runs/lock"
   flock 8
   local old
-  for old in "$runs"/local-*/; do
+  for old in "$runs"/*/; do
     [ -d "$old" ] && remove_if_dead "${old%/}"
   done
-  run=$(mktemp -d "$runs/local-XXXXXX")
+  run=$(mktemp -d "$runs/$FORM-XXXXXX")
   chmod 755 "$run"
   exec 9> "$run/lock"
   flock 9
@@ -90,7 +93,7 @@ setting() { # RUN NAME
 start_namespaces() {
   setpriv --pdeathsig SIGKILL \
     unshare --mount --net --pid --ipc --uts --fork --kill-child --mount-proc --propagation private \
-    bash "$run/node.sh" "$run" > "$run/logs/node.log" 2>&1 < /dev/null 8>&- 9>&- &
+    bash "$run/node.sh" "$run" > "$run/logs/node.log" 2>&1 < /dev/null 5>&- 8>&- 9>&- &
   outer=$!
   retry 10 pgrep -P "$outer"
   inner=$(pgrep -P "$outer")
@@ -113,31 +116,37 @@ take_slot() {
 }
 
 write_settings() {
-  POD_CIDR=$network.64.0/18 SERVICE_CIDR=$network.128.0/18
+  POD_CIDR=$network.64.0/18 SERVICE_CIDR=$network.128.0/18 DOCKER_CIDR=$network.192.0/18
   cat > "$run/settings.new" <<SETTINGS
+SUPERVISOR=$$
 LINK=$LINK
 CGROUP=$CGROUP
 HOST_IP=$HOST_IP
 NODE_IP=$NODE_IP
 POD_CIDR=$POD_CIDR
 SERVICE_CIDR=$SERVICE_CIDR
+DOCKER_CIDR=$DOCKER_CIDR
 API_SERVICE_IP=$network.128.1
 DNS_SERVICE_IP=$network.128.10
 NODE_NAME=memflow-node
-FORM=${FORM:-node}
-KUBE=$KUBE
+FORM=$FORM
+KUBE=${KUBE:-}
 KWOK=${KWOK:-}
+DATA=${DATA:-}
 SETTINGS
   ip addr add "$HOST_IP/30" dev "$LINK"
   ip link set "$LINK" up
-  ip route add "$POD_CIDR" via "$NODE_IP"           # tests on the host reach pods and Services
+  ip route add "$POD_CIDR" via "$NODE_IP"           # tests on the host reach pods and Services,
   ip route add "$SERVICE_CIDR" via "$NODE_IP"
-  [ "${FORM:-node}" = control-plane ] || make_cgroups
+  ip route add "$DOCKER_CIDR" via "$NODE_IP"        # and the nodes of kind
+  [ "$FORM" = control-plane ] || make_cgroups
   . "$run/settings.new"
-  "$here/certificates.sh" "$run/pki" "$NODE_NAME" "$NODE_IP" "$network.128.1"
-  "$here/configure.sh" "$run" "$run/settings.new"
+  if [ "$FORM" != docker ]; then
+    "$here/certificates.sh" "$run/pki" "$NODE_NAME" "$NODE_IP" "$network.128.1"
+    "$here/configure.sh" "$run" "$run/settings.new"
+    echo "kubeconfig=$run/pki/admin.kubeconfig"
+  fi
   mv "$run/settings.new" "$run/settings"            # node.sh waits for it
-  echo "kubeconfig=$run/pki/admin.kubeconfig"
 }
 
 # The kubelet wants its root to exist. A cpuset of cgroup v1 takes no process before it has processors and memory.
@@ -156,12 +165,22 @@ make_cgroups() {
   done
 }
 
+await_docker() {
+  local docker=(docker --host "unix://$DATA/docker.sock")
+  retry 60 "${docker[@]}" version
+  # What earlier daemons with these images ran is dead. kind takes the network of this name, and the host is let in.
+  "${docker[@]}" ps --all --quiet | xargs --no-run-if-empty "${docker[@]}" rm --force --volumes > /dev/null
+  "${docker[@]}" network rm kind > /dev/null 2>&1 || true
+  "${docker[@]}" network create kind --subnet "$DOCKER_CIDR" > /dev/null
+  nsenter --target "$inner" --net --mount iptables -I DOCKER-USER -j ACCEPT
+}
+
 await_cluster() {
   local kubectl=("$KUBE" kubectl --kubeconfig "$run/pki/admin.kubeconfig")
   retry 120 "${kubectl[@]}" get --raw /readyz
-  [ "${FORM:-node}" = control-plane ] || import_images
+  [ "$FORM" = control-plane ] || import_images
   retry 60 "${kubectl[@]}" get serviceaccount default
-  [ "${FORM:-node}" != control-plane ] || return 0
+  [ "$FORM" != control-plane ] || return 0
   "${kubectl[@]}" apply -f "$run/cluster.yaml" > /dev/null
   retry 60 "${kubectl[@]}" get node "$NODE_NAME"
   "${kubectl[@]}" wait "node/$NODE_NAME" --for condition=Ready --timeout 60s > /dev/null

@@ -1,5 +1,8 @@
 /** The door for scenario files. */
+export { BASE_IMAGE_TAGS, baseImageArchive } from "../base-images.ts";
 export type { AttachedCluster } from "../clusters.ts";
+export { PRODUCT_IMAGES, productImagesArchive, workerImageArchive } from "../product-images.ts";
+export type { WorkerFiles } from "../product-images.ts";
 export { ScenarioBench, ScenarioError } from "./scenario-bench.ts";
 export { useCluster } from "./use-cluster.ts";
 export type { ScenarioFile } from "./use-cluster.ts";
