@@ -31,11 +31,15 @@ build() { # NAME DOCKERFILE [ARGUMENT...]
   local name=$1 dockerfile=$2
   shift 2
   # The plain builder is asked for: it is in every Docker, and it needs nothing from a registry.
-  DOCKER_BUILDKIT=0 "$docker" build --quiet --tag "$prefix/$name:$tag" --file "$dockerfile" "$@" "$stage/$name" > /dev/null
+  if ! DOCKER_BUILDKIT=0 "$docker" build --tag "$prefix/$name:$tag" --file "$dockerfile" "$@" "$stage/$name" \
+    > "$stage/$name.log" 2>&1; then
+    cat "$stage/$name.log" >&2
+    exit 1
+  fi
   echo "$prefix/$name:$tag"
 }
 
-npm run --silent build
+sh scripts/with-node.sh node_modules/.bin/tsc -b operator worker-runtime
 for image in "${images[@]}"; do
   sh scripts/with-node.sh node scripts/stage-image.ts "$image" "$stage/$image"
   case $image in
