@@ -63,7 +63,11 @@ export async function makeFollowed(options: FollowOptions): Promise<Followed> {
       indexes: { [INDEX.store]: (object) => referenceOf(object, "storeRef") },
     }),
     workflows: follow(options, WORKFLOWS, {
-      indexes: { [INDEX.taskQueue]: (object) => referenceOf(object, "taskQueueRef") },
+      indexes: {
+        [INDEX.taskQueue]: (object) => referenceOf(object, "taskQueueRef"),
+        [INDEX.function]: (object) =>
+          referenceOf(object, "taskQueueRef").map((queueKey) => `${queueKey}/${functionOf(object)}`),
+      },
     }),
     schedules: follow(options, SCHEDULES, {
       indexes: { [INDEX.workflow]: (object) => referenceOf(object, "workflowRef") },
@@ -134,6 +138,12 @@ function referenceOf({ metadata, spec }: CustomObject, field: string): string[] 
   const reference = (spec as Readonly<Record<string, { readonly name?: unknown }>> | undefined)?.[field];
   const name = reference?.name;
   return typeof name === "string" ? [keyOf({ name, namespace })] : [];
+}
+
+/** The name under which a Workflow is started; its own when the spec says none. */
+function functionOf({ metadata, spec }: CustomObject): string {
+  const name = (spec as { readonly workflowName?: unknown } | undefined)?.workflowName;
+  return typeof name === "string" ? name : (metadata?.name ?? "");
 }
 
 function taskQueueOf({ metadata }: KubeObject): string[] {

@@ -44,6 +44,8 @@ export const INDEX = {
   store: "store",
   /** Workflows, and Deployments, pods and ControllerRevisions of workers: key of the TaskQueue. */
   taskQueue: "taskQueue",
+  /** Workflows: key of the TaskQueue, a slash, and the name of the function. */
+  function: "function",
   /** Schedules: key of the Workflow. */
   workflow: "workflow",
 } as const;
