@@ -2,7 +2,7 @@
  * What the role of a worker or of a client may do in a store: the one place that says it.
  *
  * Promises the least with which all their work is done, retention included: rows are read and written, nothing is created
- * or altered, and what the migrations keep is read only. Functions need no grant: every role may call them, and what they
+ * or altered, and what the migrations and the operator keep is read only. Functions need no grant: every role may call them, and what they
  * do they do with its rights.
  *
  * @see docs/operations.md#roles-and-grants
@@ -17,6 +17,14 @@ export interface GrantOptions {
   readonly owner: string;
 }
 
+/** What the migrations and the operator keep. */
+const READ_ONLY = [
+  "schema_migrations",
+  "event_kinds",
+  "workflow_definitions",
+  "workflow_definition_fence",
+] as const;
+
 /**
  * The statements that grant it; the schema's owner, or a superuser, runs them. They may be repeated.
  *
@@ -28,7 +36,7 @@ export function grantStatements({ schema, role, owner }: GrantOptions): readonly
   return [
     `grant usage on schema ${place} to ${to}`,
     `grant select, insert, update, delete on all tables in schema ${place} to ${to}`,
-    `revoke insert, update, delete on ${place}.schema_migrations, ${place}.event_kinds from ${to}`,
+    `revoke insert, update, delete on ${READ_ONLY.map((table) => `${place}.${table}`).join(", ")} from ${to}`,
     `alter default privileges for role ${quoteIdentifier(owner)} in schema ${place} ` +
       `grant select, insert, update, delete on tables to ${to}`,
   ];
