@@ -19,6 +19,9 @@ const NEVER_TESTS = ["**/node_modules/**", "**/dist/**", "**/.memflow/**"];
 
 const SCENARIOS = "e2e/scenarios/**/*.test.ts";
 
+/** What has to work on every provider: install, run, scale, uninstall. The rest runs on `local` alone. */
+const KIND_SCENARIOS = ["e2e/scenarios/cluster-sanity.test.ts", "e2e/scenarios/install*.test.ts"];
+
 /** Scenarios on one provider, after the other tests. The name is the provider's. */
 function scenariosOn(name: string, include: string[], groupOrder: number) {
   return {
@@ -55,6 +58,7 @@ export default defineConfig({
         },
       },
       scenariosOn("local", [SCENARIOS], 1),
+      scenariosOn("kind", KIND_SCENARIOS, 2),
     ],
     coverage: {
       provider: "v8",

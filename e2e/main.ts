@@ -10,7 +10,6 @@ import { spawn } from "node:child_process";
 import { once } from "node:events";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { productImagesArchive } from "./cluster/product-images.ts";
 import { PROVIDERS, providerNamed } from "./cluster/providers.ts";
 import type { ClusterProvider } from "./cluster/provider.ts";
 
@@ -33,8 +32,6 @@ async function prepare(wanted: readonly ClusterProvider[]): Promise<number> {
     if (reasons.length > 0) continue;
     const startMs = performance.now();
     await provider.prepare();
-    // Last, as it changes with every change of ours.
-    await productImagesArchive();
     console.log(`${provider.name}: ready after ${Math.round((performance.now() - startMs) / 1000)} s`);
   }
   return failureCount === 0 ? 0 : 1;

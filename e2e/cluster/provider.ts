@@ -38,8 +38,8 @@ export interface ClusterDescription {
   /** The kubectl that fits the server. */
   readonly kubectlProgram: string;
   readonly nodes: readonly string[];
-  /** How images get into it: an argument of the provider's own loader. */
-  readonly loader: string;
+  /** How images get into it: what the provider's own way to load needs. */
+  readonly loader: Readonly<Record<string, string>>;
   /** Whether this machine reaches the addresses of pods and Services. */
   readonly podsReachable: boolean;
 }

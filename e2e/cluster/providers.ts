@@ -1,8 +1,9 @@
 /** The providers there are, and whether one is at hand in this run. */
+import { kindProvider } from "./kind/kind-provider.ts";
 import { localProvider } from "./local/local-provider.ts";
 import type { ClusterProvider } from "./provider.ts";
 
-export const PROVIDERS: readonly ClusterProvider[] = [localProvider];
+export const PROVIDERS: readonly ClusterProvider[] = [localProvider, kindProvider];
 
 /** The variable that says what a run does where no cluster can be had: `required`, `off`, or neither. */
 const MODE_VARIABLE = "E2E";

@@ -4,10 +4,8 @@
  * A cluster is one process tree below `supervise.sh`, which lives as long as this process holds its pipe. Several run at
  * once, each with a network of its own. Needs root on Linux, and tools from Debian packages.
  */
-import { spawn } from "node:child_process";
 import { existsSync } from "node:fs";
 import { join } from "node:path";
-import { createInterface } from "node:readline";
 import {
   BASE_IMAGE_TAGS,
   baseImageArchive,
@@ -24,6 +22,8 @@ import { applyFakeNodes } from "../fake-nodes.ts";
 import { programPath, unbuiltPrograms } from "../programs.ts";
 import type { ProgramName } from "../programs.ts";
 import type { Cluster, ClusterForm, ClusterProvider, StartOptions } from "../provider.ts";
+import { supervise } from "../supervise.ts";
+import type { Supervisor } from "../supervise.ts";
 import { SUPERVISOR } from "./supervisor.ts";
 
 const PACKAGES: readonly string[] = [
@@ -46,7 +46,6 @@ const PROGRAMS: readonly ProgramName[] = ["kubectl", "pause", "kube", "coredns",
 /** Loaded when a node starts. */
 const IMAGES: readonly BaseImageName[] = ["pause", "coredns"];
 const FAKE_NODE_COUNT = 10;
-const STOP_LIMIT_MS = 30_000;
 
 /** Starts clusters of this machine's own processes. */
 export const localProvider: ClusterProvider = {
@@ -94,10 +93,15 @@ async function start(options: StartOptions = {}): Promise<Cluster> {
   const kube = await programPath("kube");
   const images = form === "node" ? await Promise.all(IMAGES.map(baseImageArchive)) : [];
   const supervisor = await supervise({
-    FORM: form === "node" ? "node" : "control-plane",
-    KUBE: kube,
-    KWOK: form === "fake-nodes" ? await programPath("kwok") : "",
-    IMAGES: images.join("\n"),
+    what: "local cluster",
+    script: SUPERVISOR,
+    args: [join(cacheFolder(), "runs")],
+    env: {
+      FORM: form === "node" ? "node" : "control-plane",
+      KUBE: kube,
+      KWOK: form === "fake-nodes" ? await programPath("kwok") : "",
+      IMAGES: images.join("\n"),
+    },
   });
   const cluster = await clusterOf(supervisor, form);
   try {
@@ -116,63 +120,8 @@ async function clusterOf(supervisor: Supervisor, form: ClusterForm): Promise<Clu
     kubeconfig: supervisor.value("kubeconfig"),
     kubectlProgram: await programPath("kubectl"),
     nodes: form === "node" ? ["memflow-node"] : [],
-    loader: supervisor.value("pid"),
+    loader: { pid: supervisor.value("pid") },
     podsReachable: form === "node",
   });
   return { ...attached, stop: () => supervisor.stop() };
-}
-
-/** `supervise.sh`, ready. */
-interface Supervisor {
-  value(name: string): string;
-  stop(): Promise<void>;
-}
-
-async function supervise(env: Readonly<Record<string, string>>): Promise<Supervisor> {
-  const runs = join(cacheFolder(), "runs");
-  const child = spawn(SUPERVISOR, [runs], {
-    // A session of its own: an interrupt from the terminal reaches it through the end of the pipe alone.
-    detached: true,
-    env: { ...process.env, ...env },
-    stdio: ["pipe", "pipe", "pipe"],
-  });
-  let complaint = "";
-  child.stderr.setEncoding("utf8").on("data", (text: string) => (complaint += text));
-  const closed = new Promise<void>((resolve) => {
-    child.once("close", () => resolve());
-  });
-  const values = new Map<string, string>();
-  for await (const line of createInterface({ input: child.stdout })) {
-    if (line === "ready") break;
-    const [name = "", value = ""] = line.split("=", 2);
-    values.set(name, value);
-  }
-  child.stdout.resume(); // Else its end would not be seen.
-  if (child.exitCode !== null || child.signalCode !== null || !values.has("kubeconfig")) {
-    await closed;
-    throw new Error(`the local cluster did not start: ${complaint.trim()}`);
-  }
-  return {
-    value(name) {
-      const value = values.get(name);
-      if (value === undefined) throw new Error(`supervise.sh did not say "${name}"`);
-      return value;
-    },
-    async stop() {
-      child.stdin.end();
-      await withLimit(closed, () => new Error(`the local cluster did not end: ${complaint.trim()}`));
-    },
-  };
-}
-
-async function withLimit(done: Promise<void>, error: () => Error): Promise<void> {
-  let timer: NodeJS.Timeout | undefined;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(error()), STOP_LIMIT_MS);
-  });
-  try {
-    await Promise.race([done, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -80,7 +80,14 @@ remove_traces() { # RUN
       [ -d "${hierarchy%/}/$cgroup" ] && retry 5 remove_cgroup "${hierarchy%/}/$cgroup"
     done
   fi
+  [ ! -e "$1/sysctls" ] || sysctl --quiet --load "$1/sysctls"
   rm -rf --one-file-system "$1"
+}
+
+# A kubelet in a container sets these for the whole machine; a local node sees its own (see node.sh).
+save_sysctls() {
+  sysctl vm.overcommit_memory vm.panic_on_oom kernel.panic kernel.panic_on_oops kernel.keys.root_maxkeys \
+    kernel.keys.root_maxbytes | tr -d ' ' > "$run/sysctls"
 }
 
 remove_cgroup() { find "$1" -depth -type d -exec rmdir {} + 2> /dev/null || [ ! -d "$1" ]; }
@@ -140,6 +147,7 @@ SETTINGS
   ip route add "$SERVICE_CIDR" via "$NODE_IP"
   ip route add "$DOCKER_CIDR" via "$NODE_IP"        # and the nodes of kind
   [ "$FORM" = control-plane ] || make_cgroups
+  [ "$FORM" != docker ] || save_sysctls
   . "$run/settings.new"
   if [ "$FORM" != docker ]; then
     "$here/certificates.sh" "$run/pki" "$NODE_NAME" "$NODE_IP" "$network.128.1"
