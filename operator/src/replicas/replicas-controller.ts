@@ -24,7 +24,7 @@ import type { Look } from "./store-watch.ts";
 
 /** Queues whose objects are written at a time. */
 const CONCURRENCY = 8;
-/** A pass that failed is made again from the same look only while that is as young as this. */
+/** An older look is not acted upon: so many queues were before this one. */
 const FRESH_MS = 5_000;
 
 /** Makes the controller; it works while the runtime has connected its sources. */
@@ -82,9 +82,9 @@ class Replicas {
     const watch = queue && this.#groups.get(queue.storeKey)?.watch;
     if (queue === undefined || watch === undefined) return undefined;
     const look = watch.latest;
-    const { clock } = this.#dependencies;
-    if (look === undefined || !queue.awaits(look) || clock.steadyMs() - look.endedMs > FRESH_MS) {
-      watch.request();
+    const nowMs = this.#dependencies.clock.steadyMs();
+    if (look === undefined || !queue.awaits(look) || nowMs - look.endedMs > FRESH_MS) {
+      watch.requestBy(Math.max(nowMs, queue.retryAtMs));
       return undefined;
     }
     const { lookAgainInMs } = await queue.pass(look, context);
@@ -153,7 +153,8 @@ class Replicas {
     const group = this.#groups.get(storeKey);
     if (group === undefined) return;
     for (const queue of group.queues) {
-      group.watch.requestBy(look.endedMs + queue.pollMs);
+      const isWaiting = queue.retryAtMs > look.endedMs;
+      group.watch.requestBy(isWaiting ? queue.retryAtMs : look.endedMs + queue.pollMs);
       if (queue.concerns(look)) this.#add(queue.key);
     }
   }

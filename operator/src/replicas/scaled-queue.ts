@@ -16,8 +16,16 @@ import {
   TASK_QUEUES,
 } from "../api/index.ts";
 import type { OperatorDependencies, TaskQueueObject } from "../api/index.ts";
-import { compareResourceVersions, DEPLOYMENTS, NotFoundError, parseKey, PODS } from "../kube/index.ts";
-import type { Deployment, ReconcileContext } from "../kube/index.ts";
+import {
+  backoffMs,
+  compareResourceVersions,
+  DEPLOYMENTS,
+  NotFoundError,
+  parseKey,
+  PODS,
+  retryAfterMsOf,
+} from "../kube/index.ts";
+import type { Backoff, Deployment, ReconcileContext } from "../kube/index.ts";
 import { EMPTY_MEMORY } from "../scaling/core/memory.ts";
 import type { ScalingMemory } from "../scaling/core/memory.ts";
 import type { UnseenQueue } from "../scaling/core/observation.ts";
@@ -67,6 +75,8 @@ const UNREADABLE_MS = 60_000;
 /** Our own write of a status is seen by then; later, what is there counts. */
 const STATUS_SEEN_MS = 15_000;
 
+const BACKOFF: Backoff = { firstMs: 500, maxMs: 60_000 };
+
 interface WrittenScale {
   readonly replicas: number;
   readonly resourceVersion: string;
@@ -103,6 +113,8 @@ export class ScaledQueue {
   /** Replicas were changed, which the status does not say yet. */
   #isScaleUntold = false;
   #isResting = false;
+  #failureCount = 0;
+  #retryAtMs = 0;
   #sleeps = false;
   #wokenMs = -Infinity;
   #ears: { readonly store: ScaledStore; readonly queueName: string; readonly end: () => void } | undefined;
@@ -124,8 +136,17 @@ export class ScaledQueue {
     this.#isResting = false;
   }
 
-  /** Whether a look is news to it: not when it is at zero, as it should be, and still nothing waits. */
-  concerns({ answer }: Look): boolean {
+  /** Before that, no pass is made: the last one failed. A steady time; 0 when it did not. */
+  get retryAtMs(): number {
+    return this.#retryAtMs;
+  }
+
+  /**
+   * Whether a look is news to it: not when it is at zero, as it should be, and still nothing waits; nor while it waits to
+   * try again.
+   */
+  concerns({ answer, endedMs }: Look): boolean {
+    if (endedMs < this.#retryAtMs) return false;
     if (!this.#isResting || answer.kind === "Unseen" || this.#spec?.taskQueue === undefined) return true;
     return !isIdle(answer.queue(queueNameOf(this.#spec.taskQueue)));
   }
@@ -141,38 +162,19 @@ export class ScaledQueue {
    * @throws When something could not be written; the pass is to be made again.
    */
   async pass(look: Look, context: ReconcileContext): Promise<Passed> {
-    const object = this.#dependencies.followed.taskQueues.store.get(this.key);
-    const { taskQueue, policy } = object === undefined ? {} : this.#read(object);
-    // What can't be read is told by who looks after the TaskQueue; nothing is done by halves.
-    if (object === undefined || taskQueue === undefined || policy === undefined || isForced(taskQueue)) {
-      this.#usedLook = look.number;
-      return { lookAgainInMs: UNREADABLE_MS };
-    }
-    this.#pollMs = policy.pollIntervalMs;
-    const { answer } = look;
-    const queueName = queueNameOf(taskQueue);
-    const load = answer.kind === "Seen" ? answer.queue(queueName) : answer;
-    const plan = planQueue({
-      queueName,
-      annotations: taskQueue.metadata.annotations ?? {},
-      versions: object.status?.versions ?? [],
-      policy,
-      deployments: this.#deployments(),
-      pods: this.#dependencies.followed.pods.store.find(INDEX.taskQueue, this.key).map(workerPodOf),
-      load,
-      atMs: look.endedMs,
-      wallMs: this.#dependencies.clock.wallTime().getTime(),
-      memory: this.#memory,
-    });
-    this.#memory = plan.memory;
-    const pass: Pass = { object, look, load, plan, context };
-    this.#tellOutage(pass);
-    await this.#apply(pass);
-    await this.#tell(pass);
-    this.#setGauges(pass);
-    this.#settle(pass);
+    // Also when it fails: by the time that it is tried again, a worker that was idle may have got work.
     this.#usedLook = look.number;
-    return { lookAgainInMs: plan.decision.lookAgainInMs };
+    try {
+      const passed = await this.#pass(look, context);
+      this.#failureCount = 0;
+      this.#retryAtMs = 0;
+      return passed;
+    } catch (error) {
+      this.#failureCount++;
+      const delayMs = backoffMs(BACKOFF, this.#failureCount, 1, retryAfterMsOf(error));
+      this.#retryAtMs = this.#dependencies.clock.steadyMs() + delayMs;
+      throw error;
+    }
   }
 
   /**
@@ -205,6 +207,39 @@ export class ScaledQueue {
     this.#ears?.end();
     this.#ears = undefined;
     this.#dependencies.scalingGauges.remove(this.key);
+  }
+
+  async #pass(look: Look, context: ReconcileContext): Promise<Passed> {
+    const object = this.#dependencies.followed.taskQueues.store.get(this.key);
+    const { taskQueue, policy } = object === undefined ? {} : this.#read(object);
+    // What can't be read is told by who looks after the TaskQueue; nothing is done by halves.
+    if (object === undefined || taskQueue === undefined || policy === undefined || isForced(taskQueue)) {
+      return { lookAgainInMs: UNREADABLE_MS };
+    }
+    this.#pollMs = policy.pollIntervalMs;
+    const { answer } = look;
+    const queueName = queueNameOf(taskQueue);
+    const load = answer.kind === "Seen" ? answer.queue(queueName) : answer;
+    const plan = planQueue({
+      queueName,
+      annotations: taskQueue.metadata.annotations ?? {},
+      versions: object.status?.versions ?? [],
+      policy,
+      deployments: this.#deployments(),
+      pods: this.#dependencies.followed.pods.store.find(INDEX.taskQueue, this.key).map(workerPodOf),
+      load,
+      atMs: look.endedMs,
+      wallMs: this.#dependencies.clock.wallTime().getTime(),
+      memory: this.#memory,
+    });
+    this.#memory = plan.memory;
+    const pass: Pass = { object, look, load, plan, context };
+    this.#tellOutage(pass);
+    await this.#apply(pass);
+    await this.#tell(pass);
+    this.#setGauges(pass);
+    this.#settle(pass);
+    return { lookAgainInMs: plan.decision.lookAgainInMs };
   }
 
   #read(object: TaskQueueObject): ReadSpec {

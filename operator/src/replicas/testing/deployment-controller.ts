@@ -17,13 +17,16 @@ export class DeploymentController {
   podsStart = true;
   readonly #cluster: MockCluster;
   #podCount = 0;
+  #ranAt = 0;
 
   constructor(cluster: MockCluster) {
     this.#cluster = cluster;
   }
 
   run(): void {
+    if (this.#cluster.revision === this.#ranAt) return;
     for (const deployment of this.#cluster.list(DEPLOYMENTS)) this.#reconcile(deployment);
+    this.#ranAt = this.#cluster.revision;
   }
 
   podsOf(deploymentName: string): readonly Pod[] {

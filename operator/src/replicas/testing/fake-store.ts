@@ -19,14 +19,22 @@ export class FakeStore implements ScaledStore {
   loadOf: (queueName: string) => QueueLoad = () => NOTHING;
   readonly cordoned: (readonly string[])[] = [];
   readonly lifted: string[] = [];
+  onCordon: (workerIds: readonly string[]) => void = () => {};
+  onLift: () => void = () => {};
   /** Called after each answer. */
   onAnswer = (): void => {};
   readonly #ears = new Map<string, Set<() => void>>();
 
   readonly observer: ScaledStore["observer"] = {
     look: () => this.#look(),
-    cordon: async (workerIds) => void this.cordoned.push(workerIds),
-    liftCordons: async (queue) => void this.lifted.push(queue),
+    cordon: async (workerIds) => {
+      this.cordoned.push(workerIds);
+      this.onCordon(workerIds);
+    },
+    liftCordons: async (queue) => {
+      this.lifted.push(queue);
+      this.onLift();
+    },
   };
 
   onWork(queueName: string, wake: () => void): () => void {
@@ -76,10 +84,14 @@ export function loadOf(
   };
 }
 
-/** The worker of a pod. */
+/** The id of a pod's worker. */
+export function workerIdOf(pod: string): string {
+  return `worker-of-${pod}`;
+}
+
 function workerOf(pod: string, attempts: number): WorkerLoad {
   return {
-    workerId: `worker-of-${pod}`,
+    workerId: workerIdOf(pod),
     host: pod,
     buildId: null,
     busyRuns: 0,

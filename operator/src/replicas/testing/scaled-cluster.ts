@@ -9,7 +9,7 @@ import type { TaskQueueStatus } from "@memflow/crds";
 import { onTestFinished } from "vitest";
 import { INDEX, TASK_QUEUE_LABEL, TASK_QUEUES } from "../../api/index.ts";
 import type { ScalingFigures, TaskQueueObject } from "../../api/index.ts";
-import { DEPLOYMENTS, KubeClient, PODS, Reflector, WorkQueue } from "../../kube/index.ts";
+import { DEPLOYMENTS, keyOf, KubeClient, nameOf, PODS, Reflector, WorkQueue } from "../../kube/index.ts";
 import type { Deployment, Happening, KubeObject, Pod, ReconcileContext } from "../../kube/index.ts";
 import { Bell } from "../../testing/bell.ts";
 import { recordLog } from "../../testing/log-recorder.ts";
@@ -64,6 +64,9 @@ export class ScaledCluster {
   };
   readonly #storeChanged = new Set<(storeKey: string) => void>();
   #process: Process | undefined;
+  /** Up to which revision reflectors are known to have followed, by type. */
+  readonly #followedTo = new Map<string, number>();
+  #willRing = false;
 
   constructor(api: MockApiServer) {
     this.api = api;
@@ -83,8 +86,8 @@ export class ScaledCluster {
       deployments: new Reflector({ ...shared, type: DEPLOYMENTS, indexes }),
       pods: new Reflector({ ...shared, type: PODS, indexes }),
     };
-    api.bell.onRing(() => this.#bell.ring());
-    this.store.onAnswer = () => this.#bell.ring();
+    api.bell.onRing(() => this.#ringSoon());
+    this.store.onAnswer = () => this.#ringSoon();
   }
 
   /** Begins to follow. */
@@ -92,7 +95,7 @@ export class ScaledCluster {
     for (const reflector of Object.values(this.#followed)) {
       reflector.start();
       await reflector.whenSynced();
-      reflector.onChange(() => setImmediate(() => this.#bell.ring()));
+      reflector.onChange(() => this.#ringSoon());
     }
   }
 
@@ -139,7 +142,7 @@ export class ScaledCluster {
         try {
           return await controller.reconcile(key, context);
         } finally {
-          setImmediate(() => this.#bell.ring());
+          this.#ringSoon();
         }
       },
     });
@@ -276,6 +279,16 @@ export class ScaledCluster {
     }
   }
 
+  /** Once for all that happens in this turn, and after it. */
+  #ringSoon(): void {
+    if (this.#willRing) return;
+    this.#willRing = true;
+    setImmediate(() => {
+      this.#willRing = false;
+      this.#bell.ring();
+    });
+  }
+
   #isDue(): boolean {
     return (this.clock.pendingMs[0] ?? 1) <= 0;
   }
@@ -288,11 +301,15 @@ export class ScaledCluster {
   }
 
   #isFollowed<T extends KubeObject>({ type, store }: Pick<Reflector<T>, "type" | "store">): boolean {
-    const actual = this.api.cluster.list(type);
-    const known = new Set(store.list().map(({ metadata }) => metadata?.resourceVersion));
-    return (
-      actual.length === known.size && actual.every(({ metadata }) => known.has(metadata?.resourceVersion))
-    );
+    const changes = this.api.cluster.changesAfter(type, this.#followedTo.get(type.plural) ?? 0);
+    const newest = new Map(changes.map((change) => [keyOf(nameOf(change.object)), change]));
+    for (const [key, change] of newest) {
+      const version = change.type === "DELETED" ? undefined : change.object.metadata?.resourceVersion;
+      if (store.get(key)?.metadata?.resourceVersion !== version) return false;
+    }
+    const last = changes.at(-1);
+    if (last !== undefined) this.#followedTo.set(type.plural, last.revision);
+    return true;
   }
 }
 
