@@ -15,6 +15,8 @@ export class FakeStore implements ScaledStore {
   /** Looks that have no answer yet. */
   lookingCount = 0;
   away: UnseenQueue | undefined;
+  /** A real one, which is asked instead. */
+  behind: ScaledStore | undefined;
   gate: Promise<void> = Promise.resolve();
   loadOf: (queueName: string) => QueueLoad = () => NOTHING;
   readonly cordoned: (readonly string[])[] = [];
@@ -30,14 +32,17 @@ export class FakeStore implements ScaledStore {
     cordon: async (workerIds) => {
       this.cordoned.push(workerIds);
       this.onCordon(workerIds);
+      await this.behind?.observer.cordon(workerIds);
     },
     liftCordons: async (queue) => {
       this.lifted.push(queue);
       this.onLift();
+      await this.behind?.observer.liftCordons(queue);
     },
   };
 
   onWork(queueName: string, wake: () => void): () => void {
+    if (this.behind !== undefined) return this.behind.onWork(queueName, wake);
     const ears = this.#ears.get(queueName) ?? new Set();
     this.#ears.set(queueName, ears.add(wake));
     return () => void ears.delete(wake);
@@ -58,12 +63,13 @@ export class FakeStore implements ScaledStore {
     this.lookingCount++;
     await this.gate;
     const { away, loadOf } = this;
+    const answer = (await this.behind?.observer.look()) ?? away ?? { kind: "Seen", queue: loadOf };
     // Once whoever asked has done with the answer what is done at once.
     setImmediate(() => {
       this.lookingCount--;
       this.onAnswer();
     });
-    return away ?? { kind: "Seen", queue: loadOf };
+    return answer;
   }
 }
 
