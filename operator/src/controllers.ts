@@ -3,8 +3,7 @@ import type { OperatorDependencies } from "./api/index.ts";
 import type { Controller } from "./kube/index.ts";
 import { makeReplicasController } from "./replicas/index.ts";
 import type { StoreConnections } from "./stores/store-connections.ts";
-import { makeDefinitionsController } from "./workflows/definitions-controller.ts";
-import { makeWorkflowsController } from "./workflows/workflows-controller.ts";
+import { makeWorkflowControllers } from "./workflows/index.ts";
 
 /** What controllers are made with; the connections to Stores are the Stores' controller's to make. */
 export interface ControllerParts extends OperatorDependencies {
@@ -13,5 +12,5 @@ export interface ControllerParts extends OperatorDependencies {
 
 /** Makes them; nothing is started. */
 export function makeControllers(parts: ControllerParts): readonly Controller[] {
-  return [makeReplicasController(parts), makeDefinitionsController(parts), makeWorkflowsController(parts)];
+  return [makeReplicasController(parts), ...makeWorkflowControllers(parts)];
 }

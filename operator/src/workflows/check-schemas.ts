@@ -10,53 +10,56 @@ import type { SchemaVerdict } from "./core/judge-workflow.ts";
 
 const FIELDS = ["input", "output"] as const;
 
-/**
- * Judges a Workflow as it was read.
- *
- * @param object - As the server sent it: a schema that could not be read is looked at all the same.
- */
-export function checkSchemas(object: WorkflowObject, read: ReadResource<Workflow>): SchemaVerdict {
-  for (const field of FIELDS) {
-    const fault = schemaFault(schemaOf(object, field));
-    if (fault !== undefined) {
-      return {
-        kind: "Invalid",
-        reason: "InvalidSchema",
-        message: `spec.${field}.schema is no JSON Schema: ${fault}`,
-      };
+/** Checks Workflows; making one takes as long as checking many. */
+export class SchemaChecker {
+  /** It keeps nothing of what it compiled: the `$id`s of two Workflows may be equal. */
+  readonly #ajv = new Ajv2020({ strict: false, validateFormats: false, logger: false, addUsedSchema: false });
+
+  /**
+   * Judges a Workflow as it was read.
+   *
+   * @param object - As the server sent it: a schema that could not be read is looked at all the same.
+   */
+  check(object: WorkflowObject, read: ReadResource<Workflow>): SchemaVerdict {
+    for (const field of FIELDS) {
+      const fault = this.#faultOf(schemaOf(object, field));
+      if (fault !== undefined) {
+        return {
+          kind: "Invalid",
+          reason: "InvalidSchema",
+          message: `spec.${field}.schema is no JSON Schema: ${fault}`,
+        };
+      }
+    }
+    return read.kind === "Read" ? { kind: "Valid" } : { kind: "Invalid", ...faultOfReading(read.message) };
+  }
+
+  #faultOf(schema: unknown): string | undefined {
+    if (schema === undefined) return undefined;
+    if (typeof schema !== "object" || schema === null) return "must be an object";
+    if (this.#ajv.validateSchema(schema) !== true) {
+      const { instancePath = "", message = "is refused" } = this.#ajv.errors?.[0] ?? {};
+      return `${instancePath === "" ? "it" : instancePath} ${message}`;
+    }
+    try {
+      this.#ajv.compile(schema);
+      return undefined;
+    } catch (error) {
+      return error instanceof Error ? error.message : String(error);
+    } finally {
+      this.#ajv.removeSchema(schema);
     }
   }
-  if (read.kind === "Read") return { kind: "Valid" };
-  // What the kind's own checks say of a size begins with the field.
-  if (read.message.startsWith("spec.defaultArgs")) {
-    return { kind: "Invalid", reason: "DefaultArgsTooLarge", message: read.message };
-  }
-  const isTooLarge = /^spec\.(in|out)put\.schema must have <= /u.test(read.message);
-  return {
-    kind: "Invalid",
-    reason: isTooLarge ? "SchemaTooLarge" : "InvalidSchema",
-    message: read.message,
-  };
+}
+
+/** What the kind's own checks say begins with the field. */
+function faultOfReading(message: string): Omit<Extract<SchemaVerdict, { kind: "Invalid" }>, "kind"> {
+  if (message.startsWith("spec.defaultArgs")) return { reason: "DefaultArgsTooLarge", message };
+  const isTooLarge = /^spec\.(in|out)put\.schema must have <= /u.test(message);
+  return { reason: isTooLarge ? "SchemaTooLarge" : "InvalidSchema", message };
 }
 
 function schemaOf({ spec }: WorkflowObject, field: (typeof FIELDS)[number]): unknown {
   const part = (spec as Readonly<Record<string, unknown>> | undefined)?.[field];
   return (part as { readonly schema?: unknown } | undefined)?.schema;
-}
-
-function schemaFault(schema: unknown): string | undefined {
-  if (schema === undefined) return undefined;
-  if (typeof schema !== "object" || schema === null) return "must be an object";
-  // One for each schema: it remembers what it compiled, and `$id`s of two Workflows may be equal.
-  const ajv = new Ajv2020({ strict: false, validateFormats: false, logger: false });
-  if (ajv.validateSchema(schema) !== true) {
-    const [first] = ajv.errors ?? [];
-    return `${first?.instancePath === "" ? "it" : (first?.instancePath ?? "it")} ${first?.message ?? "is refused"}`;
-  }
-  try {
-    ajv.compile(schema);
-    return undefined;
-  } catch (error) {
-    return error instanceof Error ? error.message : String(error);
-  }
 }

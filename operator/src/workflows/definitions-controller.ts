@@ -8,7 +8,8 @@ import { quoteIdentifier, toStoreError } from "@memflow/engine/provision";
 import type { ConnectedStore, OperatorDependencies } from "../api/index.ts";
 import { sourceOf } from "../kube/index.ts";
 import type { Controller, Source } from "../kube/index.ts";
-import { referenceKey, WorkflowViews } from "./workflow-view.ts";
+import { referenceKey } from "./workflow-view.ts";
+import type { WorkflowViews } from "./workflow-view.ts";
 
 const STATEMENT_TIMEOUT_MS = 10_000;
 
@@ -21,9 +22,9 @@ interface Written {
 
 export function makeDefinitionsController(
   dependencies: Pick<OperatorDependencies, "followed" | "stores" | "log" | "resyncMs" | "crashPoint">,
+  views: WorkflowViews,
 ): Controller {
   const { followed, stores, log, resyncMs, crashPoint } = dependencies;
-  const views = new WorkflowViews(followed);
   const written = new Map<string, Written>();
   return {
     name: "definitions",
@@ -45,6 +46,7 @@ export function makeDefinitionsController(
         written.delete(storeKey);
         return undefined;
       }
+      await views.readAhead(storeKey);
       const rows = views.definitions(storeKey);
       const text = JSON.stringify(rows);
       const last = written.get(storeKey);

@@ -3,12 +3,13 @@
  *
  * Reads stores of reflectors alone, and each Workflow once: it may be asked often.
  */
+import { setImmediate } from "node:timers/promises";
 import { queueNameOf, workflowNameOf } from "@memflow/crds";
 import type { Workflow } from "@memflow/crds";
 import { INDEX, readTaskQueue, readWorkflow } from "../api/index.ts";
 import type { CustomObject, Followed, ReadResource, TaskQueueObject, WorkflowObject } from "../api/index.ts";
 import { identityOf, keyOf } from "../kube/index.ts";
-import { checkSchemas } from "./check-schemas.ts";
+import { SchemaChecker } from "./check-schemas.ts";
 import { definitionRow, elderOf } from "./core/definition.ts";
 import type { DefinitionRow } from "./core/definition.ts";
 import type { SchemaVerdict } from "./core/judge-workflow.ts";
@@ -30,9 +31,12 @@ export interface WorkflowView {
 
 type Needed = Pick<Followed, "taskQueues" | "workflows">;
 
+const READ_IN_A_TURN = 8;
+
 /** Looks at Workflows and what they refer to. */
 export class WorkflowViews {
   readonly #followed: Needed;
+  readonly #checker = new SchemaChecker();
   /** A schema is not compiled anew because a queue scaled. */
   readonly #known = new WeakMap<WorkflowObject, WorkflowView>();
 
@@ -75,11 +79,22 @@ export class WorkflowViews {
   rivalKeys(object: WorkflowObject): readonly string[] {
     const queueKey = referenceKey(object, "taskQueueRef");
     if (queueKey === undefined) return [];
-    const { read } = this.#view(object);
-    if (read.kind !== "Read") return [];
-    return this.#found(INDEX.function, `${queueKey}/${workflowNameOf(read.resource)}`).map((rival) =>
-      keyOf(identityOf(rival.object)),
-    );
+    return this.#followed.workflows.store
+      .find(INDEX.function, `${queueKey}/${functionOf(object)}`)
+      .map((rival) => keyOf(identityOf(rival)));
+  }
+
+  /** Reads the Workflows of a Store ahead, a few in a turn: compiling thousands of schemas must not hold up the lease. */
+  async readAhead(storeKey: string): Promise<void> {
+    let count = 0;
+    for (const queue of this.#followed.taskQueues.store.find(INDEX.store, storeKey)) {
+      for (const object of this.#followed.workflows.store.find(INDEX.taskQueue, keyOf(identityOf(queue)))) {
+        if (this.#known.has(object)) continue;
+        this.#view(object);
+        count++;
+        if (count % READ_IN_A_TURN === 0) await setImmediate();
+      }
+    }
   }
 
   /** All that the database of a Store is to know. */
@@ -101,7 +116,9 @@ export class WorkflowViews {
   /** Keys of the Workflows of a queue. */
   keysOfQueue(queueKey: string | undefined): readonly string[] {
     if (queueKey === undefined) return [];
-    return this.#ofQueue(queueKey).map(({ object }) => keyOf(identityOf(object)));
+    return this.#followed.workflows.store
+      .find(INDEX.taskQueue, queueKey)
+      .map((object) => keyOf(identityOf(object)));
   }
 
   #ofQueue(queueKey: string): readonly WorkflowView[] {
@@ -119,7 +136,7 @@ export class WorkflowViews {
     const known = this.#known.get(object);
     if (known) return known;
     const read = readWorkflow(object);
-    const view = { object, read, schemas: checkSchemas(object, read) };
+    const view = { object, read, schemas: this.#checker.check(object, read) };
     this.#known.set(object, view);
     return view;
   }
@@ -129,4 +146,10 @@ export class WorkflowViews {
 export function referenceKey({ metadata, spec }: CustomObject, field: string): string | undefined {
   const name = (spec as Readonly<Record<string, { readonly name?: unknown }>> | undefined)?.[field]?.name;
   return typeof name === "string" ? keyOf({ namespace: metadata?.namespace, name }) : undefined;
+}
+
+/** The name under which a Workflow is started; its own when the spec, which comes unchecked, says none. */
+export function functionOf({ metadata, spec }: WorkflowObject): string {
+  const name = (spec as { readonly workflowName?: unknown } | undefined)?.workflowName;
+  return typeof name === "string" ? name : (metadata?.name ?? "");
 }

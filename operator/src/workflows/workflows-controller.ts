@@ -5,8 +5,8 @@
  * it asks for all Workflows of the Store at once. While a Store is away, what was known stays. It writes no definition: that is
  * definitions-controller.ts.
  */
-import { WORKFLOW_CONDITIONS, workflowNameOf } from "@memflow/crds";
-import type { Condition, Workflow, WorkflowStatus } from "@memflow/crds";
+import { WORKFLOW_CONDITIONS } from "@memflow/crds";
+import type { Condition, WorkflowStatus } from "@memflow/crds";
 import {
   applyStatus,
   conditionsOf,
@@ -23,8 +23,8 @@ import { judgeWorkflow } from "./core/judge-workflow.ts";
 import type { AnnouncedBuild, WorkflowJudgement } from "./core/judge-workflow.ts";
 import { StoreSurvey } from "./store-survey.ts";
 import type { RunCounts } from "./store-survey.ts";
-import { referenceKey, WorkflowViews } from "./workflow-view.ts";
-import type { QueueView } from "./workflow-view.ts";
+import { functionOf, referenceKey } from "./workflow-view.ts";
+import type { QueueView, WorkflowViews } from "./workflow-view.ts";
 
 type Needed = Pick<OperatorDependencies, "followed" | "stores" | "events" | "log" | "clock">;
 
@@ -41,9 +41,8 @@ interface Survey {
   readonly runs: RunCounts | undefined;
 }
 
-export function makeWorkflowsController(dependencies: Needed): Controller {
+export function makeWorkflowsController(dependencies: Needed, views: WorkflowViews): Controller {
   const { followed, stores, clock } = dependencies;
-  const views = new WorkflowViews(followed);
   const surveys = new Map<string, StoreSurvey>();
   const surveyOf = (store: ConnectedStore): StoreSurvey => {
     const known = surveys.get(store.key);
@@ -74,7 +73,7 @@ export function makeWorkflowsController(dependencies: Needed): Controller {
       const { object, read, schemas } = view;
       const queueRef = referenceKey(object, "taskQueueRef") ?? "";
       const queue = views.queue(queueRef);
-      const workflowName = nameOf(object, read.kind === "Read" ? read.resource : undefined);
+      const workflowName = functionOf(object);
       const holder = views.holder(queueRef, workflowName);
       const store = queue && stores.find(queue.storeKey);
       const survey =
@@ -198,13 +197,6 @@ function queueFacts({ object }: QueueView): {
     ready: findCondition(object.status, "Ready"),
     currentBuildId: object.status?.currentBuildId,
   };
-}
-
-/** Also of one that can't be read: its conditions are to say why. */
-function nameOf({ metadata, spec }: WorkflowObject, workflow: Workflow | undefined): string {
-  if (workflow) return workflowNameOf(workflow);
-  const name = (spec as { readonly workflowName?: unknown } | undefined)?.workflowName;
-  return typeof name === "string" ? name : (metadata?.name ?? "");
 }
 
 function queueKeyOf({ metadata }: KubeObject): string | undefined {
