@@ -3,7 +3,7 @@ import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
@@ -231,4 +231,31 @@ test("a worker that is asked to stop while it starts ends at once, in order", as
   await worker.line("loading");
   worker.child.kill("SIGTERM");
   expect(await worker.end()).toBe(0);
+});
+
+test("a mounted ConfigMap is served: its files are links into a folder that changes its name", async () => {
+  const mount = path.join(folder, "mount");
+  await mkdir(path.join(mount, "..2026_11_23"), { recursive: true });
+  const files = {
+    "index.ts": `import { greet } from "./greet.ts"; import { MemFlow } from "@memflow/sdk";
+      export async function hello(name: string): Promise<string> {
+        const { greet: greetLater } = MemFlow.workflow.proxyActivities<{ greet: typeof greet }>({ activities: { greet } });
+        return await greetLater(name);
+      }`,
+    "greet.ts": `export async function greet(name: string): Promise<string> { return "hello " + name; }`,
+  };
+  await symlink("..2026_11_23", path.join(mount, "..data"));
+  for (const [name, text] of Object.entries(files)) {
+    await writeFile(path.join(mount, "..2026_11_23", name), text);
+    await symlink(path.join("..data", name), path.join(mount, name));
+  }
+  const worker = new WorkerUnderTest({ MEMFLOW_MODULE: path.join(mount, "index.ts") });
+  expect((await worker.ready()).workflows).toEqual(["hello"]);
+  const client = new Client({ connection: DATABASE_URL, namespace: schema });
+  const result = await client.workflow.execute({
+    args: ["world"],
+    taskQueue: "greetings",
+    workflowName: "hello",
+  });
+  expect(result).toBe("hello world");
 });
