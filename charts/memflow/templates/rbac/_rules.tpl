@@ -52,7 +52,6 @@
   verbs:
     - get
     - patch
-    - update
 - apiGroups:
     - policy
   resources:
@@ -93,6 +92,16 @@
     - get
     - list
     - watch
+    # A copy of a build's inline code.
+    - create
+    - delete
+# Whether the namespace is being deleted; a Role allows it for its own alone.
+- apiGroups:
+    - ""
+  resources:
+    - namespaces
+  verbs:
+    - get
 # Those that a Store refers to, and those that the operator makes, each by its name.
 - apiGroups:
     - ""
@@ -106,7 +115,6 @@
     {{- end }}
     - create
     - patch
-    - delete
 - apiGroups:
     - events.k8s.io
   resources:
