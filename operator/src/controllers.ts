@@ -2,6 +2,7 @@
 import type { OperatorDependencies } from "./api/index.ts";
 import type { Controller } from "./kube/index.ts";
 import { makeReplicasController } from "./replicas/index.ts";
+import { makeSchedulesController } from "./schedules/index.ts";
 import type { StoreConnections } from "./stores/store-connections.ts";
 import { makeWorkflowControllers } from "./workflows/index.ts";
 
@@ -12,5 +13,5 @@ export interface ControllerParts extends OperatorDependencies {
 
 /** Makes them; nothing is started. */
 export function makeControllers(parts: ControllerParts): readonly Controller[] {
-  return [makeReplicasController(parts), ...makeWorkflowControllers(parts)];
+  return [makeReplicasController(parts), ...makeWorkflowControllers(parts), makeSchedulesController(parts)];
 }

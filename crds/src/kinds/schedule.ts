@@ -172,11 +172,14 @@ export const SCHEDULE_CONDITIONS = {
     reasons: {
       Scheduled: "The next times are known.",
       WorkflowNotFound: "There is no Workflow of that name in this Kubernetes namespace: apply it.",
-      WorkflowNotReady: "The Workflow's own conditions say why.",
-      StoreNotReady: "The Store's own conditions say why.",
+      WorkflowNotReady: "The Workflow's own conditions say why. No time fires.",
+      StoreNotReady:
+        "The Store's own conditions say why, or its database does not answer; what is in it goes on.",
       UnknownTimeZone: "The IANA database has no such time zone.",
       ArgsTooLarge: "args has too many bytes.",
       Finished: "endAt is over, or limitRuns is reached.",
+      FiringFailed: "The last try to fire it failed; the message says why. It is tried again each minute.",
+      NotValid: "It was stored under other definitions of the kind; the message names the field.",
     },
   },
   Paused: {
@@ -269,6 +272,6 @@ export const SCHEDULE: KindDefinition = {
   events: SCHEDULE_EVENTS,
   annotations: {
     [TRIGGER_ANNOTATION]:
-      "Starts a run once for every new value (1 to 256 characters), at once and also while paused.",
+      "Starts a run once for every new value (1 to 256 characters), at once and also while paused; spec.overlap holds for it too.",
   },
 };

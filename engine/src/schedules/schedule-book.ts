@@ -32,6 +32,7 @@ export interface ScheduleEntry {
 export interface ScheduleRecord {
   readonly scheduleId: string;
   readonly origin: string;
+  readonly orphaned: boolean;
   readonly revision: number;
   readonly definition: ScheduleDefinition;
   readonly state: ScheduleState;
@@ -55,6 +56,7 @@ interface LockedRow {
 interface RecordRow {
   readonly schedule_id: string;
   readonly origin: string;
+  readonly orphaned: boolean;
   readonly revision: number;
   readonly definition: string;
   readonly state: string;
@@ -135,6 +137,7 @@ export class ScheduleBook {
     return rows.map((row) => ({
       scheduleId: row.schedule_id,
       origin: row.origin,
+      orphaned: row.orphaned,
       revision: row.revision,
       definition: JSON.parse(row.definition) as ScheduleDefinition,
       state: JSON.parse(row.state) as ScheduleState,

@@ -38,7 +38,7 @@ const TEXTS = {
       definition = excluded.definition, state = excluded.state, revision = s.revision + 1`,
   forgetSchedules: `select :schema.forget_schedules($1, $2, $3::bigint) as schedule_id`,
   changedSchedules: `
-    select s.schedule_id, s.origin, s.revision::double precision as revision, s.definition::text as definition,
+    select s.schedule_id, s.origin, s.orphaned, s.revision::double precision as revision, s.definition::text as definition,
       s.state::text as state, s.fault, counted.running
     from :schema.schedules s
     cross join lateral (

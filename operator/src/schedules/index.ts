@@ -1,0 +1,2 @@
+/** The Schedules' controller. */
+export { makeSchedulesController } from "./schedules-controller.ts";
