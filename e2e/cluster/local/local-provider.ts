@@ -19,7 +19,7 @@ import { succeeds } from "../command.ts";
 import { installPackages, missingPackages } from "../debian-packages.ts";
 import { isDockerInstalled, missingDocker, withDocker } from "../docker.ts";
 import { applyFakeNodes } from "../fake-nodes.ts";
-import { programPath, unbuiltPrograms } from "../programs.ts";
+import { programPath, unbuiltPrograms, unfitMachine } from "../programs.ts";
 import type { ProgramName } from "../programs.ts";
 import type { Cluster, ClusterForm, ClusterProvider, StartOptions } from "../provider.ts";
 import { supervise } from "../supervise.ts";
@@ -72,8 +72,8 @@ export const localProvider: ClusterProvider = {
 };
 
 async function missing(): Promise<readonly string[]> {
-  if (process.platform !== "linux") return [`it needs Linux, and this is ${process.platform}`];
-  const reasons: string[] = [];
+  const reasons = unfitMachine();
+  if (reasons.length > 0) return reasons;
   if (process.getuid?.() !== 0) reasons.push("it needs root: run as root, or use --provider kind");
   if (!existsSync("/sys/fs/cgroup/cgroup.controllers") && !existsSync("/sys/fs/cgroup/cpuset")) {
     reasons.push("it needs cgroups at /sys/fs/cgroup");
