@@ -20,7 +20,9 @@ const NEVER_TESTS = ["**/node_modules/**", "**/dist/**", "**/.memflow/**"];
 const SCENARIOS = "e2e/scenarios/**/*.test.ts";
 
 /** What has to work on every provider: install, run, scale, uninstall. The rest runs on `local` alone. */
-const KIND_SCENARIOS = ["e2e/scenarios/cluster-sanity.test.ts", "e2e/scenarios/install*.test.ts"];
+const KIND_SCENARIOS = ["cluster-sanity", "chart-install", "quickstart*"].map(
+  (name) => `e2e/scenarios/${name}.test.ts`,
+);
 
 /** Scenarios on one provider, after the other tests. The name is the provider's. */
 function scenariosOn(name: string, include: string[], groupOrder: number) {
