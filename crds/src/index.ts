@@ -19,6 +19,7 @@ export {
 export type { Schedule, ScheduleSpec, ScheduleStatus } from "./kinds/schedule.ts";
 export {
   APPROVE_MIGRATION_ANNOTATION,
+  ROTATE_CREDENTIALS_ANNOTATION,
   STORE,
   STORE_CONDITIONS,
   STORE_EVENTS,

@@ -4,6 +4,7 @@ import type { Controller } from "./kube/index.ts";
 import { makeReplicasController } from "./replicas/index.ts";
 import { makeSchedulesController } from "./schedules/index.ts";
 import type { StoreConnections } from "./stores/store-connections.ts";
+import { makeStoresController } from "./stores/store-controller.ts";
 import { makeWorkflowControllers } from "./workflows/index.ts";
 
 /** What controllers are made with; the connections to Stores are the Stores' controller's to make. */
@@ -13,5 +14,10 @@ export interface ControllerParts extends OperatorDependencies {
 
 /** Makes them; nothing is started. */
 export function makeControllers(parts: ControllerParts): readonly Controller[] {
-  return [makeReplicasController(parts), ...makeWorkflowControllers(parts), makeSchedulesController(parts)];
+  return [
+    makeStoresController(parts),
+    makeReplicasController(parts),
+    ...makeWorkflowControllers(parts),
+    makeSchedulesController(parts),
+  ];
 }

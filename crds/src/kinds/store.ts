@@ -239,6 +239,8 @@ export const STORE_CONDITIONS = {
       TLSFailed: "The server could not be verified: give its authority in connection.tls.caSecretRef.",
       ReadOnly: "The server takes no writes: it is a standby, or it is failing over.",
       UnsupportedServer: "The server's version is too old.",
+      PoolerInTransactionMode:
+        "The connection is a pooler that gives each transaction another session: give a way around it in directConnection.",
     },
   },
   SchemaReady: {
@@ -306,6 +308,9 @@ export const STORE_EVENTS = {
 /** Annotation: the version to which a Store with migrations.mode Manual may be migrated. */
 export const APPROVE_MIGRATION_ANNOTATION = "memflow.io/approve-migration";
 
+/** Annotation: each new value replaces the passwords of made roles once. */
+export const ROTATE_CREDENTIALS_ANNOTATION = "memflow.io/rotate-credentials";
+
 /** The whole resource. */
 export const storeSchema = resource<StoreStatus, "Store", typeof spec>({
   kind: "Store",
@@ -359,5 +364,7 @@ export const STORE: KindDefinition = {
   annotations: {
     [APPROVE_MIGRATION_ANNOTATION]:
       "With migrations.mode Manual: the version to which the schema may be migrated.",
+    [ROTATE_CREDENTIALS_ANNOTATION]:
+      "Each new value, such as the time, replaces the passwords of made roles once, before rotateEvery.",
   },
 };

@@ -156,7 +156,7 @@ export function toStoreError(error: unknown, source: ConnectionSource): Error {
     });
   }
   if (classifySqlError(error) === "schema") return missingSchema(error, target);
-  if (isTlsRefusal(error)) {
+  if (error instanceof Error && isTlsRefusal(error)) {
     const message = `database ${target} refused or failed TLS; check ssl in the connection options: ${error.message}`;
     return new ConnectionError("BAD_CONNECTION", { message, target, cause: error });
   }
@@ -237,7 +237,7 @@ function missingSchema(error: unknown, target: string): SchemaError {
  *
  * `pg` and node:tls report these without a code of their own or with one that starts with ERR_TLS or CERT.
  */
-export function isTlsRefusal(error: unknown): error is Error {
+export function isTlsRefusal(error: unknown): boolean {
   if (error instanceof ConnectionError) return error.code === "BAD_CONNECTION" && isTlsRefusal(error.cause);
   if (!(error instanceof Error)) return false;
   const code = codeOf(error) ?? "";

@@ -17,4 +17,5 @@ export {
 } from "./labels.ts";
 export { readSchedule, readStore, readTaskQueue, readWorkflow } from "./read-resource.ts";
 export type { ReadResource } from "./read-resource.ts";
+export { STORE_CREDENTIALS } from "./store-credentials.ts";
 export type { ConnectedStore, StoreAccess } from "./store-access.ts";

@@ -30,6 +30,7 @@ export class StoreConnections implements StoreAccess {
   readonly #log: Log;
   readonly #entries = new Map<string, Entry>();
   readonly #handlers = new Set<(storeKey: string) => void>();
+  readonly #closers: (() => Promise<void>)[] = [];
   /** Connections that were replaced and still finish what was asked of them. */
   readonly #closing = new Set<Promise<void>>();
 
@@ -74,8 +75,14 @@ export class StoreConnections implements StoreAccess {
     this.#close(entry.store);
   }
 
-  /** Ends all connections, once what was asked of them is answered. */
+  /** Has something closed together with the connections: what the Stores' controller holds open besides them. */
+  onClose(close: () => Promise<void>): void {
+    this.#closers.push(close);
+  }
+
+  /** Ends all connections, once what was asked of them is answered. After the controllers have ended. */
   async close(): Promise<void> {
+    await Promise.all(this.#closers.splice(0).map((close) => close()));
     for (const key of this.#entries.keys()) this.disconnect(key);
     await Promise.all(this.#closing);
   }
