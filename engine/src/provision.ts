@@ -20,6 +20,8 @@ export type { ScheduleState } from "./schedules/core/state.ts";
 export type { KnownSchedule, ScheduleEntry, ScheduleRecord } from "./schedules/schedule-book.ts";
 export { ScheduleKeeper } from "./schedules/schedule-keeper.ts";
 export type { ScheduleKeeperOptions } from "./schedules/schedule-keeper.ts";
+export { BUILD_RUNS_COUNT_MAX, moveRuns, readBuildRuns, setQueueBuilds } from "./store/builds.ts";
+export type { BuildRole, BuildRuns, QueueBuild, QueueBuilds, RunMove } from "./store/builds.ts";
 export { grantStatements } from "./store/grants.ts";
 export { listenSource, resolveConnection, withPooled } from "./store/connection-source.ts";
 export type { ConnectionSource } from "./store/connection-source.ts";

@@ -33,7 +33,8 @@ create table runs (
   workflow_name text collate "C" not null,
   workflow_id text collate "C" not null,
   dialect text not null default 'memflow',
-  build_id text,
+  -- The build whose workers alone may claim it; null: whichever gets new runs.
+  build_id text collate "C",
   -- Channels to tell when the run has ended (clients that wait for its result).
   watchers text[],
   input json,
@@ -46,8 +47,22 @@ create table runs (
   constraint runs_pkey primary key (run_id)
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05, autovacuum_vacuum_cost_delay = 0);
 
--- Serves claim_runs: the unowned open runs of a queue and workflow, by priority, then by due time.
-create index runs_claimable on runs (task_queue, workflow_name, priority, ready_at) where ready_at is not null;
+-- Where a run stands among a hundred, evenly and for good: of two builds that both get new runs, one takes those below its
+-- share.
+create function run_bucket(p_run uuid)
+returns smallint
+language sql
+immutable
+parallel safe
+as $$
+  select ((uuid_hash_extended(p_run, 0) & 9223372036854775807) % 100)::smallint
+$$;
+
+-- Serves claim_runs: the unowned open runs of a queue and workflow, of one build or of none, by priority, then by due time.
+-- The bucket is in it so that a build passes by what is another's without looking at the rows.
+create index runs_claimable on runs
+  (task_queue, workflow_name, (coalesce(build_id, '')), priority, ready_at, (run_bucket(run_id)))
+  where ready_at is not null;
 -- Serves release_dead and hand-over: what an incarnation owns.
 create index runs_owned on runs (owner) where owner is not null;
 -- Serves prune: closed runs by the time their retention ends.
@@ -58,6 +73,10 @@ create index runs_parked on runs (task_queue, workflow_name) where problem is no
 create index runs_suspect on runs (task_queue) where busy_takeovers >= 1 and ready_at is not null;
 -- Serves the cancelation of hooks and the walk from a run to its hooks and children.
 create index runs_by_parent on runs (parent_run_id) where parent_run_id is not null;
+
+-- Serves observe_builds and move_runs: the open runs of a build.
+create index runs_pinned on runs (task_queue, build_id, run_id)
+  where build_id is not null and status = 'running';
 
 -- Which run a workflow id names: the open one, else the latest. One row per id makes one open run per id.
 create table workflow_ids (
@@ -127,6 +146,8 @@ create table activities (
   priority smallint not null default 3,
   task_queue text collate "C" not null,
   name text collate "C" not null,
+  -- Its run's build, where it is an attempt on the run's own queue.
+  build_id text collate "C",
   args json,
   policy json,
   failure json,
@@ -135,7 +156,9 @@ create table activities (
 ) with (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.05);
 
 -- Serves claim_activities.
-create index activities_claimable on activities (task_queue, name, priority, due_at) where state = 'queued';
+create index activities_claimable on activities
+  (task_queue, name, (coalesce(build_id, '')), priority, due_at, (run_bucket(run_id)))
+  where state = 'queued';
 -- Serves the release of a dead worker's leases.
 create index activities_leased on activities (owner) where owner is not null;
 
@@ -155,6 +178,23 @@ create table workers (
   host text,
   constraint workers_pkey primary key (worker_id)
 ) with (fillfactor = 20);
+
+-- Which builds of a queue get new runs: one Current, or one Current and one Ramping that share them. A Draining build keeps
+-- the runs that are pinned to it and gets no other. A queue without rows has no builds: nothing of it is pinned.
+create table queue_builds (
+  task_queue text collate "C" not null,
+  build_id text collate "C" not null,
+  role text not null,
+  -- Pinned: a run stays with the build that first claims it. AutoUpgrade: it is claimed by what is current each time.
+  pinning text not null,
+  -- Of new runs.
+  share_percent smallint not null,
+  constraint queue_builds_pkey primary key (task_queue, build_id),
+  constraint queue_builds_role_known check (role in ('Current', 'Ramping', 'Draining')),
+  constraint queue_builds_pinning_known check (pinning in ('Pinned', 'AutoUpgrade')),
+  constraint queue_builds_share_fits
+    check (case role when 'Draining' then share_percent = 0 else share_percent between 0 and 100 end)
+);
 
 -- The flushes that have committed, so that a lost acknowledgement is found out: a retry asks here first.
 -- Insert-only; cleared after an hour.

@@ -191,9 +191,9 @@ end;
 $$;
 
 -- Inserts runs. `p_runs` is a json array of {run, by, workflow_id, workflow_name, task_queue, parent, parent_position, hook,
--- entity, retention_seconds, priority, dialect, delay_ms, watcher, input, options}; p_live as above. A workflow id that
--- names another open run refuses. Workflow ids must differ within one call. Returns one row per run: whether it stands,
--- and the run that holds the id.
+-- entity, retention_seconds, priority, dialect, delay_ms, build_id, watcher, input, options}; p_live as above. A workflow
+-- id that names another open run refuses. Workflow ids must differ within one call. On its parent's queue a run takes its
+-- parent's build. Returns one row per run: whether it stands, and the run that holds the id.
 create function insert_runs(p_runs json, p_live uuid[] default null)
 returns table (run_id uuid, stands boolean, holder uuid)
 language plpgsql
@@ -229,7 +229,10 @@ begin
   )
   select m.run, coalesce(m.entity, m.run), m.parent, m.parent_position, coalesce(m.hook, false),
     clock_timestamp() + make_interval(secs => coalesce(m.delay_ms, 0) / 1000), coalesce(m.retention_seconds, 604800),
-    coalesce(m.priority, 3), m.task_queue, m.workflow_name, m.workflow_id, coalesce(m.dialect, 'memflow'), m.build_id,
+    coalesce(m.priority, 3), m.task_queue, m.workflow_name, m.workflow_id, coalesce(m.dialect, 'memflow'),
+    coalesce(
+      m.build_id, (select p.build_id from runs p where p.run_id = m.parent and p.task_queue = m.task_queue)
+    ),
     case when m.watcher is null then null else array[m.watcher] end, m.input, m.options
   from json_to_recordset(p_runs) as m (
     run uuid, by uuid, entity uuid, parent uuid, parent_position integer, hook boolean, delay_ms double precision,

@@ -213,10 +213,13 @@ begin
   end if;
 
   if v_parts.activities is not null then
-    insert into activities (run_id, position, attempt, state, due_at, priority, task_queue, name, args, policy, failure)
+    insert into activities (
+      run_id, position, attempt, state, due_at, priority, task_queue, name, build_id, args, policy, failure
+    )
     select c.run, c.position, c.attempt, c.state,
       clock_timestamp() + make_interval(secs => coalesce(c.due_ms, 0) / 1000), coalesce(c.priority, 3), c.task_queue,
-      c.name, c.args, c.policy, c.failure
+      c.name, (select r.build_id from runs r where r.run_id = c.run and r.task_queue = c.task_queue), c.args, c.policy,
+      c.failure
     from json_to_recordset(v_parts.activities) as c (
       run uuid, "position" integer, attempt integer, state text, due_ms double precision, priority smallint,
       task_queue text, name text, args json, policy json, failure json

@@ -12,10 +12,33 @@ as $$
     and (p_build is null or p_problem ->> 'build' is distinct from p_build)
 $$;
 
+-- What of a queue a worker of a build may take: its own, and of what no build has the buckets from bucket_from up to
+-- bucket_to, where it gets new runs; `pins` says that these are its own from then on. Without a build of its own a worker takes
+-- all that no build has, and so does any worker of a queue without builds. Without settings of its own, so that Postgres
+-- puts it into the statements that ask.
+create function claim_routes(p_queue text, p_build text)
+returns table (route text, bucket_from smallint, bucket_to smallint, pins boolean)
+language sql
+stable
+as $$
+  select p_build, 0::smallint, 100::smallint, false
+  where p_build is not null
+  union all
+  -- The shares of the two make a hundred.
+  select '', case q.role when 'Current' then 100 - q.share_percent else 0 end::smallint,
+    case q.role when 'Ramping' then q.share_percent else 100 end::smallint, q.pinning = 'Pinned'
+  from queue_builds q
+  where q.task_queue = p_queue and q.build_id = p_build and q.role <> 'Draining'
+  union all
+  select '', 0::smallint, 100::smallint, false
+  where p_build is null or not exists (select from queue_builds q where q.task_queue = p_queue)
+$$;
+
 -- Claims up to p_limit ready runs of a queue for a worker, for the workflows it knows, by priority, then by due time.
 -- A run that was found busy at p_suspect_after takeovers without progress is claimed only with p_alone. `rest` is null for
 -- a run that a client started and nobody owned before, as most are: fewer columns to write and to read. A run that was
--- parked because this worker's code, or its build's, did not match its history is left to others.
+-- parked because this worker's code, or its build's, did not match its history is left to others, and so is what is
+-- another build's.
 create function claim_runs(
   p_worker uuid, p_build text, p_queue text, p_workflows text[], p_limit integer, p_alone boolean,
   p_suspect_after integer
@@ -35,22 +58,42 @@ declare
   -- A volatile function is no condition for an index.
   v_now timestamptz := clock_timestamp();
   v_picked tid[] := '{}';
+  -- What it may take: see claim_routes.
+  v_routes text[] := '{""}';
+  v_froms smallint[] := '{0}';
+  v_tos smallint[] := '{100}';
+  v_pins boolean := false;
+  -- The kinds: a name, a priority and a route each.
   v_name text[];
   v_priority integer[];
+  v_route text[];
+  v_from smallint[];
+  v_to smallint[];
   v_share integer[];
   v_kinds integer;
 begin
+  if p_build is not null then
+    select array_agg(c.route), array_agg(c.bucket_from), array_agg(c.bucket_to), bool_or(c.pins)
+    into v_routes, v_froms, v_tos, v_pins
+    from claim_routes(p_queue, p_build) c;
+  end if;
+
   -- The kinds of which there is something to claim: mostly one.
-  select array_agg(kind.name), array_agg(kind.priority), array_agg(p_limit) into v_name, v_priority, v_share
+  select array_agg(kind.name), array_agg(kind.priority), array_agg(kind.route), array_agg(kind.bucket_from),
+    array_agg(kind.bucket_to), array_agg(p_limit)
+  into v_name, v_priority, v_route, v_from, v_to, v_share
   from (
-    select known.name, level.priority
+    select known.name, level.priority, allowed.*
     from unnest(p_workflows) as known (name)
     cross join generate_series(1, 5) as level (priority)
+    cross join unnest(v_routes, v_froms, v_tos) as allowed (route, bucket_from, bucket_to)
     cross join lateral (
       select
       from runs r
       where r.ready_at is not null and r.ready_at <= v_now
         and r.task_queue = p_queue and r.workflow_name = known.name and r.priority = level.priority
+        and coalesce(r.build_id, '') = allowed.route
+        and run_bucket(r.run_id) >= allowed.bucket_from and run_bucket(r.run_id) < allowed.bucket_to
         and (r.busy_takeovers + r.busy::integer >= p_suspect_after) = p_alone
         and may_claim(r.problem, p_worker, p_build)
       limit 1
@@ -62,18 +105,21 @@ begin
   -- How many of the first p_limit are of which kind, so that no more rows are locked than are taken: what is locked here,
   -- no other worker can claim meanwhile.
   if v_kinds > 1 then
-    select array_agg(counted.name), array_agg(counted.priority), array_agg(counted.share)
-    into v_name, v_priority, v_share
+    select array_agg(counted.name), array_agg(counted.priority), array_agg(counted.route), array_agg(counted.bucket_from),
+      array_agg(counted.bucket_to), array_agg(counted.share)
+    into v_name, v_priority, v_route, v_from, v_to, v_share
     from (
-      select first.name, first.priority, count(*)::integer as share
+      select first.name, first.priority, first.route, first.bucket_from, first.bucket_to, count(*)::integer as share
       from (
-        select stream.name, stream.priority
-        from unnest(v_name, v_priority) as stream (name, priority)
+        select stream.*
+        from unnest(v_name, v_priority, v_route, v_from, v_to) as stream (name, priority, route, bucket_from, bucket_to)
         cross join lateral (
           select r.ready_at
           from runs r
           where r.ready_at is not null and r.ready_at <= v_now
             and r.task_queue = p_queue and r.workflow_name = stream.name and r.priority = stream.priority
+            and coalesce(r.build_id, '') = stream.route
+            and run_bucket(r.run_id) >= stream.bucket_from and run_bucket(r.run_id) < stream.bucket_to
             and (r.busy_takeovers + r.busy::integer >= p_suspect_after) = p_alone
             and may_claim(r.problem, p_worker, p_build)
           order by r.ready_at
@@ -82,7 +128,7 @@ begin
         order by stream.priority, ready.ready_at
         limit p_limit
       ) first
-      group by first.name, first.priority
+      group by first.name, first.priority, first.route, first.bucket_from, first.bucket_to
     ) counted;
   end if;
 
@@ -92,12 +138,15 @@ begin
     select v_picked || coalesce(array_agg(picked.ctid), '{}') into v_picked
     from (
       select ready.ctid
-      from unnest(v_name, v_priority, v_share) as stream (name, priority, share)
+      from unnest(v_name, v_priority, v_route, v_from, v_to, v_share)
+        as stream (name, priority, route, bucket_from, bucket_to, share)
       cross join lateral (
         select r.ctid, r.priority, r.ready_at
         from runs r
         where r.ready_at is not null and r.ready_at <= v_now
           and r.task_queue = p_queue and r.workflow_name = stream.name and r.priority = stream.priority
+          and coalesce(r.build_id, '') = stream.route
+          and run_bucket(r.run_id) >= stream.bucket_from and run_bucket(r.run_id) < stream.bucket_to
           and (r.busy_takeovers + r.busy::integer >= p_suspect_after) = p_alone
           and may_claim(r.problem, p_worker, p_build)
           and r.ctid <> all (v_picked)
@@ -111,15 +160,27 @@ begin
     exit when v_kinds = 1 or cardinality(v_picked) = p_limit
       or (select coalesce(sum(share), 0) from unnest(v_share) as share) < p_limit;
     -- Others hold some of those that were counted: whatever is left, of any kind.
-    select array_agg(known.name), array_agg(level.priority), array_agg(p_limit - cardinality(v_picked))
-    into v_name, v_priority, v_share
+    select array_agg(known.name), array_agg(level.priority), array_agg(allowed.route), array_agg(allowed.bucket_from),
+      array_agg(allowed.bucket_to), array_agg(p_limit - cardinality(v_picked))
+    into v_name, v_priority, v_route, v_from, v_to, v_share
     from unnest(p_workflows) as known (name)
-    cross join generate_series(1, 5) as level (priority);
+    cross join generate_series(1, 5) as level (priority)
+    cross join unnest(v_routes, v_froms, v_tos) as allowed (route, bucket_from, bucket_to);
   end loop;
+
+  -- Attempts that it queued before the queue had builds go with it.
+  if v_pins then
+    update activities a
+    set build_id = p_build
+    where a.task_queue = p_queue and a.run_id = any (array(
+      select r.run_id from runs r where r.ctid = any (v_picked) and r.build_id is null and r.event_count > 0
+    ));
+  end if;
 
   return query
   update runs r
   set owner = p_worker, epoch = r.epoch + 1, ready_at = null, busy = true, problem = null,
+    build_id = case when v_pins then p_build else r.build_id end,
     busy_takeovers = r.busy_takeovers + r.busy::integer
   where r.ctid = any (v_picked)
     and exists (
@@ -141,8 +202,8 @@ begin
 end;
 $$;
 
--- Leases up to p_limit due attempts of a queue's activities to a worker.
-create function claim_activities(p_worker uuid, p_queue text, p_activities text[], p_limit integer)
+-- Leases up to p_limit due attempts of a queue's activities to a worker; those of another build's runs are left to it.
+create function claim_activities(p_worker uuid, p_build text, p_queue text, p_activities text[], p_limit integer)
 returns table (
   run_id uuid, "position" integer, attempt integer, name text, args text, policy text, workflow_id text, workflow_name text,
   written_ms double precision
@@ -157,42 +218,62 @@ as $$
 declare
   v_now timestamptz := clock_timestamp();
   v_picked tid[] := '{}';
+  v_routes text[] := '{""}';
+  v_froms smallint[] := '{0}';
+  v_tos smallint[] := '{100}';
   v_name text[];
   v_priority integer[];
+  v_route text[];
+  v_from smallint[];
+  v_to smallint[];
   v_share integer[];
 begin
+  if p_build is not null then
+    select array_agg(c.route), array_agg(c.bucket_from), array_agg(c.bucket_to)
+    into v_routes, v_froms, v_tos
+    from claim_routes(p_queue, p_build) c;
+  end if;
+
   -- As in claim_runs: first how many of which, then no more locks than that, then what others left.
-  select array_agg(counted.name), array_agg(counted.priority), array_agg(counted.share) into v_name, v_priority, v_share
+  select array_agg(counted.name), array_agg(counted.priority), array_agg(counted.route), array_agg(counted.bucket_from),
+    array_agg(counted.bucket_to), array_agg(counted.share)
+  into v_name, v_priority, v_route, v_from, v_to, v_share
   from (
-    select first.name, first.priority, count(*)::integer as share
+    select first.name, first.priority, first.route, first.bucket_from, first.bucket_to, count(*)::integer as share
     from (
-      select known.name, level.priority
+      select known.name, level.priority, allowed.*
       from unnest(p_activities) as known (name)
       cross join generate_series(1, 5) as level (priority)
+      cross join unnest(v_routes, v_froms, v_tos) as allowed (route, bucket_from, bucket_to)
       cross join lateral (
         select a.due_at
         from activities a
         where a.state = 'queued' and a.due_at <= v_now
           and a.task_queue = p_queue and a.name = known.name and a.priority = level.priority
+          and coalesce(a.build_id, '') = allowed.route
+          and run_bucket(a.run_id) >= allowed.bucket_from and run_bucket(a.run_id) < allowed.bucket_to
         order by a.due_at
         limit p_limit
       ) due
       order by level.priority, due.due_at
       limit p_limit
     ) first
-    group by first.name, first.priority
+    group by first.name, first.priority, first.route, first.bucket_from, first.bucket_to
   ) counted;
 
   for v_round in 1 .. 2 loop
     select v_picked || coalesce(array_agg(picked.ctid), '{}') into v_picked
     from (
       select due.ctid
-      from unnest(v_name, v_priority, v_share) as stream (name, priority, share)
+      from unnest(v_name, v_priority, v_route, v_from, v_to, v_share)
+        as stream (name, priority, route, bucket_from, bucket_to, share)
       cross join lateral (
         select a.ctid, a.priority, a.due_at
         from activities a
         where a.state = 'queued' and a.due_at <= v_now
           and a.task_queue = p_queue and a.name = stream.name and a.priority = stream.priority
+          and coalesce(a.build_id, '') = stream.route
+          and run_bucket(a.run_id) >= stream.bucket_from and run_bucket(a.run_id) < stream.bucket_to
           and a.ctid <> all (v_picked)
         order by a.due_at
         limit stream.share
@@ -203,10 +284,12 @@ begin
     ) picked;
     exit when cardinality(v_picked) = p_limit
       or (select coalesce(sum(share), 0) from unnest(v_share) as share) < p_limit;
-    select array_agg(known.name), array_agg(level.priority), array_agg(p_limit - cardinality(v_picked))
-    into v_name, v_priority, v_share
+    select array_agg(known.name), array_agg(level.priority), array_agg(allowed.route), array_agg(allowed.bucket_from),
+      array_agg(allowed.bucket_to), array_agg(p_limit - cardinality(v_picked))
+    into v_name, v_priority, v_route, v_from, v_to, v_share
     from unnest(p_activities) as known (name)
-    cross join generate_series(1, 5) as level (priority);
+    cross join generate_series(1, 5) as level (priority)
+    cross join unnest(v_routes, v_froms, v_tos) as allowed (route, bucket_from, bucket_to);
   end loop;
 
   return query
@@ -294,7 +377,8 @@ $$;
 
 -- Makes parked runs ready again: of a queue's workflows whose history did not match their code (a worker registers whose
 -- code may be another), or single runs whatever their problem (a person resumes them; their takeovers are forgiven). The
--- problem stays with a run that its former owner must not claim again. Returns their queues.
+-- problem stays with a run that its former owner must not claim again. A worker resumes what its build may take, and a run
+-- that no build has is its build's from then on: of two that get new runs it may be the other's share. Returns their queues.
 create function resume_runs(p_worker uuid, p_build text, p_queue text, p_workflows text[], p_runs uuid[])
 returns table (task_queue text, run_id uuid)
 language sql
@@ -303,11 +387,19 @@ set enable_seqscan = off
 as $$
   update runs r
   set ready_at = clock_timestamp(), busy = false, busy_takeovers = 0, expires_at = null,
-    problem = case when r.run_id = any (p_runs) or r.problem ->> 'worker' = p_worker::text then null else r.problem end
+    problem = case when r.run_id = any (p_runs) or r.problem ->> 'worker' = p_worker::text then null else r.problem end,
+    build_id = case
+      when r.run_id = any (p_runs) or r.build_id is not null then r.build_id
+      else (
+        select q.build_id from queue_builds q
+        where q.task_queue = p_queue and q.build_id = p_build and q.role <> 'Draining'
+      )
+    end
   where r.status = 'running' and r.problem is not null and r.owner is null and (
     (
       r.task_queue = p_queue and r.workflow_name = any (p_workflows) and r.problem ->> 'code' not in ('RUN_STUCK', 'PENDING')
       and (p_build is null or r.problem ->> 'build' is distinct from p_build or r.problem ->> 'worker' = p_worker::text)
+      and coalesce(r.build_id, '') = any (array(select c.route from claim_routes(p_queue, p_build) c))
     )
     -- Only a reserved run has an end of its retention while it is open.
     or (r.run_id = any (p_runs) and (r.expires_at is null or r.expires_at > clock_timestamp()))
@@ -387,8 +479,11 @@ begin
         select 1
         from workers w
         cross join lateral json_array_elements(w.serves -> 'queues') q
+        cross join lateral claim_routes(r.task_queue, w.build_id) c
         where w.worker_id = p_worker and q ->> 'taskQueue' = r.task_queue
           and r.workflow_name in (select json_array_elements_text(q -> 'workflows'))
+          and c.route = coalesce(r.build_id, '')
+          and run_bucket(r.run_id) >= c.bucket_from and run_bucket(r.run_id) < c.bucket_to
       )
   );
   return next;
@@ -583,9 +678,11 @@ $$;
 
 -- What a worker asks now and then, in one statement for all its queues: for each of them whether runs, or queued attempts, are ready, and the earliest due time after now
 -- (null for none). `p_run_queues` and `p_workflows` are pairs, and so are `p_attempt_queues` and `p_activities`. Runs that
--- p_suspect_after owners died on are left out: they are claimed alone. Queues with neither are left out.
+-- p_suspect_after owners died on are left out: they are claimed alone. What is another build's is not told, and queues with
+-- neither are left out.
 create function ready_work(
-  p_run_queues text[], p_workflows text[], p_attempt_queues text[], p_activities text[], p_suspect_after integer
+  p_build text, p_run_queues text[], p_workflows text[], p_attempt_queues text[], p_activities text[],
+  p_suspect_after integer
 )
 returns table (kind text, task_queue text, ready boolean, due_in_ms double precision)
 language plpgsql
@@ -603,12 +700,15 @@ begin
   select 'runs', known.task_queue, bool_or(now.found is not null),
     extract(epoch from min(later.ready_at) - v_now)::double precision * 1000
   from unnest(p_run_queues, p_workflows) as known (task_queue, name)
+  cross join lateral claim_routes(known.task_queue, p_build) allowed
   cross join generate_series(1, 5) as level (priority)
   left join lateral (
     select true as found
     from runs r
     where r.ready_at is not null and r.ready_at <= v_now
       and r.task_queue = known.task_queue and r.workflow_name = known.name and r.priority = level.priority
+      and coalesce(r.build_id, '') = allowed.route
+      and run_bucket(r.run_id) >= allowed.bucket_from and run_bucket(r.run_id) < allowed.bucket_to
       and r.busy_takeovers + r.busy::integer < p_suspect_after
     limit 1
   ) now on true
@@ -617,6 +717,8 @@ begin
     from runs r
     where r.ready_at is not null and r.ready_at > v_now and r.ready_at < 'infinity'
       and r.task_queue = known.task_queue and r.workflow_name = known.name and r.priority = level.priority
+      and coalesce(r.build_id, '') = allowed.route
+      and run_bucket(r.run_id) >= allowed.bucket_from and run_bucket(r.run_id) < allowed.bucket_to
     order by r.ready_at
     limit 1
   ) later on true
@@ -627,12 +729,15 @@ begin
   select 'activities', known.task_queue, bool_or(now.found is not null),
     extract(epoch from min(later.due_at) - v_now)::double precision * 1000
   from unnest(p_attempt_queues, p_activities) as known (task_queue, name)
+  cross join lateral claim_routes(known.task_queue, p_build) allowed
   cross join generate_series(1, 5) as level (priority)
   left join lateral (
     select true as found
     from activities a
     where a.state = 'queued' and a.due_at <= v_now
       and a.task_queue = known.task_queue and a.name = known.name and a.priority = level.priority
+      and coalesce(a.build_id, '') = allowed.route
+      and run_bucket(a.run_id) >= allowed.bucket_from and run_bucket(a.run_id) < allowed.bucket_to
     limit 1
   ) now on true
   left join lateral (
@@ -640,6 +745,8 @@ begin
     from activities a
     where a.state = 'queued' and a.due_at > v_now and a.due_at < 'infinity'
       and a.task_queue = known.task_queue and a.name = known.name and a.priority = level.priority
+      and coalesce(a.build_id, '') = allowed.route
+      and run_bucket(a.run_id) >= allowed.bucket_from and run_bucket(a.run_id) < allowed.bucket_to
     order by a.due_at
     limit 1
   ) later on true

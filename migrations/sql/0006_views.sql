@@ -4,7 +4,7 @@
 -- of the last one is a message to its run.
 create view lost_attempts as
 select a.run_id, a.position, a.task_queue, a.name, a.priority, a.due_at,
-  a.attempt >= coalesce((a.policy ->> 'maximumAttempts')::bigint, 1) as last
+  a.attempt >= coalesce((a.policy ->> 'maximumAttempts')::bigint, 1) as last, a.build_id
 from workers w
 join activities a on a.owner = w.worker_id
 where w.dead_at is not null;

@@ -60,9 +60,9 @@ declare
 begin
   insert into entities (entity_id, entity_type)
   select r.entity_id, min(s.type)
-  from json_to_recordset(p_seeds) as s (run uuid, by uuid, type text)
+  from json_to_recordset(p_seeds) as s (run uuid, by uuid, type text, search json)
   cross join lateral (select k.entity_id from runs k where k.run_id = s.run limit 1) r
-  where p_live is null or s.by = any (p_live)
+  where (p_live is null or s.by = any (p_live)) and (s.type is not null or s.search is not null)
   group by r.entity_id
   order by r.entity_id
   on conflict do nothing;

@@ -49,11 +49,11 @@ group by w.worker_id, held.task_queue;
 -- What waits in each queue, for all of them at once: `waiting` is a json array of {buildId, ready, unserved, oldestAgeMs,
 -- nextTimerInMs}, one member for each build that something waits for, null for what any build may take; `workers` one of
 -- {workerId, host, buildId, busyRuns, attempts, ownedRuns, nextTimerInMs}. Ready as in queue_load, but for names that no
--- living worker of the queue has, where one lives: these are `unserved`. Queues without either are left out.
+-- living worker has of those that may take it, where one lives: these are `unserved`. Queues without either are left out.
 --
--- Runs that wait without an owner may be many, and all are in the index of the claims. So their queues, names and
+-- Runs that wait without an owner may be many, and all are in the index of the claims. So their queues, names, builds and
 -- priorities are found by skipping from each to the next, and only what is ready is counted. Of what is due later the
--- first hundred of each are looked at.
+-- first of each is looked at.
 create function observe_load()
 returns table (task_queue text, waiting json, workers json)
 language sql
@@ -65,113 +65,123 @@ set enable_bitmapscan = off
 as $$
   with recursive run_stream as (
     (
-      select r.task_queue, r.workflow_name, r.priority
+      select r.task_queue, r.workflow_name, coalesce(r.build_id, '') as route, r.priority
       from runs r
       where r.ready_at is not null
-      order by r.task_queue, r.workflow_name, r.priority
+      order by r.task_queue, r.workflow_name, coalesce(r.build_id, ''), r.priority
       limit 1
     )
     union all
     select following.*
     from run_stream s
     cross join lateral (
-      select r.task_queue, r.workflow_name, r.priority
+      select r.task_queue, r.workflow_name, coalesce(r.build_id, ''), r.priority
       from runs r
       where r.ready_at is not null
-        and (r.task_queue, r.workflow_name, r.priority) > (s.task_queue, s.workflow_name, s.priority)
-      order by r.task_queue, r.workflow_name, r.priority
+        and (r.task_queue, r.workflow_name, coalesce(r.build_id, ''), r.priority)
+          > (s.task_queue, s.workflow_name, s.route, s.priority)
+      order by r.task_queue, r.workflow_name, coalesce(r.build_id, ''), r.priority
       limit 1
     ) following
   ), attempt_stream as (
     (
-      select a.task_queue, a.name, a.priority
+      select a.task_queue, a.name, coalesce(a.build_id, '') as route, a.priority
       from activities a
       where a.state = 'queued'
-      order by a.task_queue, a.name, a.priority
+      order by a.task_queue, a.name, coalesce(a.build_id, ''), a.priority
       limit 1
     )
     union all
     select following.*
     from attempt_stream s
     cross join lateral (
-      select a.task_queue, a.name, a.priority
+      select a.task_queue, a.name, coalesce(a.build_id, ''), a.priority
       from activities a
-      where a.state = 'queued' and (a.task_queue, a.name, a.priority) > (s.task_queue, s.name, s.priority)
-      order by a.task_queue, a.name, a.priority
+      where a.state = 'queued'
+        and (a.task_queue, a.name, coalesce(a.build_id, ''), a.priority) > (s.task_queue, s.name, s.route, s.priority)
+      order by a.task_queue, a.name, coalesce(a.build_id, ''), a.priority
       limit 1
     ) following
   ), served as materialized (
-    select distinct q ->> 'taskQueue' as task_queue, part.kind, item.name
-    from workers w
-    cross join lateral json_array_elements(w.serves -> 'queues') q
+    -- Of each name by which builds it is served; those that get new runs serve what no build has, too.
+    select distinct w.task_queue, w.build_id, part.kind, item.name,
+      w.build_id is null or b.role <> 'Draining'
+        or not exists (select from queue_builds q where q.task_queue = w.task_queue) as takes_new
+    from (
+      select q ->> 'taskQueue' as task_queue, k.build_id, q.value as queue
+      from workers k
+      cross join lateral json_array_elements(k.serves -> 'queues') q
+      where k.dead_at is null
+    ) w
+    left join queue_builds b on b.task_queue = w.task_queue and b.build_id = w.build_id
     cross join (values ('run', 'workflows'), ('attempt', 'activities')) as part (kind, member)
-    cross join lateral json_array_elements_text(q -> part.member) as item (name)
-    where w.dead_at is null
+    cross join lateral json_array_elements_text(w.queue -> part.member) as item (name)
   ), part (kind, task_queue, name, build_id, ready, oldest, next_due) as (
-    select 'run', s.task_queue, s.workflow_name, now.build_id, now.ready, now.oldest, null::timestamptz
+    select 'run', s.task_queue, s.workflow_name, nullif(s.route, ''), now.ready, now.oldest, null::timestamptz
     from run_stream s
     cross join lateral (
-      select r.build_id, count(*) as ready, min(r.ready_at) as oldest
+      select count(*) as ready, min(r.ready_at) as oldest
       from runs r
       where r.ready_at is not null and r.ready_at <= statement_timestamp()
-        and r.task_queue = s.task_queue and r.workflow_name = s.workflow_name and r.priority = s.priority
-      group by r.build_id
+        and r.task_queue = s.task_queue and r.workflow_name = s.workflow_name and coalesce(r.build_id, '') = s.route
+        and r.priority = s.priority
     ) now
+    where now.ready > 0
     union all
-    select 'run', s.task_queue, s.workflow_name, later.build_id, 0, null, min(later.ready_at)
+    select 'run', s.task_queue, s.workflow_name, nullif(s.route, ''), 0, null, later.ready_at
     from run_stream s
     cross join lateral (
-      select r.build_id, r.ready_at
+      select r.ready_at
       from runs r
       where r.ready_at is not null and r.ready_at > statement_timestamp() and r.ready_at < 'infinity'
-        and r.task_queue = s.task_queue and r.workflow_name = s.workflow_name and r.priority = s.priority
+        and r.task_queue = s.task_queue and r.workflow_name = s.workflow_name and coalesce(r.build_id, '') = s.route
+        and r.priority = s.priority
       order by r.ready_at
-      limit 100
+      limit 1
     ) later
-    group by s.task_queue, s.workflow_name, later.build_id
     union all
     select 'run', o.task_queue, o.workflow_name, o.build_id, count(*), min(o.ready_at), null
     from orphaned_runs o
     group by o.task_queue, o.workflow_name, o.build_id
     union all
-    -- An attempt goes with its run's build where it is the same queue's.
-    select 'attempt', s.task_queue, s.name, now.build_id, now.ready, now.oldest, null
+    select 'attempt', s.task_queue, s.name, nullif(s.route, ''), now.ready, now.oldest, null
     from attempt_stream s
     cross join lateral (
-      select case when r.task_queue = s.task_queue then r.build_id end as build_id, count(*) as ready,
-        min(a.due_at) as oldest
+      select count(*) as ready, min(a.due_at) as oldest
       from activities a
-      left join runs r on r.run_id = a.run_id
       where a.state = 'queued' and a.due_at <= statement_timestamp()
-        and a.task_queue = s.task_queue and a.name = s.name and a.priority = s.priority
-      group by 1
+        and a.task_queue = s.task_queue and a.name = s.name and coalesce(a.build_id, '') = s.route
+        and a.priority = s.priority
     ) now
+    where now.ready > 0
     union all
-    select 'attempt', s.task_queue, s.name, later.build_id, 0, null, min(later.due_at)
+    select 'attempt', s.task_queue, s.name, nullif(s.route, ''), 0, null, later.due_at
     from attempt_stream s
     cross join lateral (
-      select case when r.task_queue = s.task_queue then r.build_id end as build_id, a.due_at
+      select a.due_at
       from activities a
-      left join runs r on r.run_id = a.run_id
       where a.state = 'queued' and a.due_at > statement_timestamp() and a.due_at < 'infinity'
-        and a.task_queue = s.task_queue and a.name = s.name and a.priority = s.priority
+        and a.task_queue = s.task_queue and a.name = s.name and coalesce(a.build_id, '') = s.route
+        and a.priority = s.priority
       order by a.due_at
-      limit 100
+      limit 1
     ) later
-    group by s.task_queue, s.name, later.build_id
     union all
-    select 'attempt', l.task_queue, l.name, case when r.task_queue = l.task_queue then r.build_id end, count(*),
-      min(l.due_at), null
+    select 'attempt', l.task_queue, l.name, l.build_id, count(*), min(l.due_at), null
     from lost_attempts l
-    left join runs r on r.run_id = l.run_id
     where not l.last
-    group by 2, 3, 4
+    group by l.task_queue, l.name, l.build_id
   ), known as (
     select p.*,
-      exists (select 1 from served v where v.task_queue = p.task_queue)
-        and not exists (
-          select 1 from served v where v.task_queue = p.task_queue and v.kind = p.kind and v.name = p.name
-        ) as unserved
+      exists (
+        select 1 from served v
+        where v.task_queue = p.task_queue and case when p.build_id is null then v.takes_new else v.build_id = p.build_id end
+      )
+      and not exists (
+        select 1 from served v
+        where v.task_queue = p.task_queue and v.kind = p.kind and v.name = p.name
+          and case when p.build_id is null then v.takes_new else v.build_id = p.build_id end
+      ) as unserved
     from part p
   ), by_build as (
     select k.task_queue, k.build_id,

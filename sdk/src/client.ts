@@ -121,7 +121,7 @@ export class WorkflowClient {
     };
     const runId =
       pendingSeconds === null
-        ? await client.start({ ...request, delayMs: checked.delayMs })
+        ? await client.start({ ...request, buildId: checked.buildId, delayMs: checked.delayMs })
         : await client.reserve({ ...request, pendingSeconds });
     return new WorkflowHandle(client, { workflowId, runId, taskQueue, workflowName });
   }

@@ -34,6 +34,11 @@ export interface WorkflowOptions {
    * that time. For clients only.
    */
   readonly pending?: number | undefined;
+  /**
+   * The run is this build's from the start: only workers with this `buildId` claim it, and it waits for them (default:
+   * whichever build gets new runs). For clients only: children and hooks take their parent's.
+   */
+  readonly buildId?: string | undefined;
   /** Wait this long before the first step: milliseconds or `"5m"`. */
   readonly startDelay?: string | number | undefined;
   /** The workflow id that the run shall know as its first ancestor (default: none, or the starting run's). */
@@ -66,6 +71,8 @@ export interface CheckedStart {
   readonly search: string | null;
   /** Null: the run may begin at once. */
   readonly pendingSeconds: number | null;
+  /** Null: whichever build gets new runs. */
+  readonly buildId: string | null;
 }
 
 /** Seconds that a finished run is kept: 7 days. */
@@ -106,6 +113,7 @@ export function checkStart(options: WorkflowOptions, defaults: StartDefaults = {
     entityType: options.entity === undefined ? null : checkName("entity", options.entity),
     search: checkSearch(options.search),
     pendingSeconds: checkPending(options),
+    buildId: checkBuild(options),
   };
 }
 
@@ -128,6 +136,28 @@ function checkPending({ pending, startDelay }: WorkflowOptions): number | null {
   if (startDelay === undefined) return pending;
   const remedy = 'leave out one of both: a run that is "pending" begins when it is resumed';
   throw new OptionError({ field: "startDelay", value: startDelay, remedy });
+}
+
+function checkBuild({ buildId, pending }: WorkflowOptions): string | null {
+  if (buildId === undefined) return null;
+  if (pending === undefined) return checkName("buildId", buildId);
+  const remedy = 'leave out one of both: a run that is "pending" has no build before it is resumed';
+  throw new OptionError({ field: "buildId", value: buildId, remedy });
+}
+
+/**
+ * Refuses what only a client may say of a start.
+ *
+ * @param who - `a hook` or `a child`, for the remedy.
+ */
+export function refuseClientOptions({ pending, buildId }: WorkflowOptions, who: "hook" | "child"): void {
+  if (pending !== undefined) {
+    const remedy = `leave it out: only a client reserves ids; a ${who} begins when its run wants it`;
+    throw new OptionError({ field: "pending", value: pending, remedy });
+  }
+  if (buildId === undefined) return;
+  const remedy = `leave it out: a ${who} on its parent's queue takes its parent's build`;
+  throw new OptionError({ field: "buildId", value: buildId, remedy });
 }
 
 function carriedOptions(

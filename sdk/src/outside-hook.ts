@@ -1,9 +1,9 @@
 /**
  * What a client asks for when it starts a hook inside somebody else's run.
  */
-import { OptionError, newId } from "@memflow/engine";
+import { newId } from "@memflow/engine";
 import type { HookRequest, RunRecord } from "@memflow/engine";
-import { checkName, checkStart } from "./options.ts";
+import { checkName, checkStart, refuseClientOptions } from "./options.ts";
 import type { WorkflowOptions } from "./options.ts";
 import { runOptionsOf, traceOf } from "./run-options.ts";
 
@@ -18,10 +18,7 @@ const RUN_PART_LENGTH_MAX = 400;
 export function hookOf(run: RunRecord, options: WorkflowOptions): HookRequest {
   const inherited = runOptionsOf(run);
   const jobId = inherited.jobId ?? run.workflowId;
-  if (options.pending !== undefined) {
-    const remedy = "leave it out: a hook runs inside a run that is there already";
-    throw new OptionError({ field: "pending", value: options.pending, remedy });
-  }
+  refuseClientOptions(options, "hook");
   const checked = checkStart(options, {
     taskQueue: run.taskQueue,
     expire: inherited.expire,

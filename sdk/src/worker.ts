@@ -19,6 +19,10 @@ import type { WorkflowSearchOptions } from "./search-options.ts";
 
 /** What a worker can be told; durations in milliseconds. */
 export interface WorkerTuning {
+  /**
+   * The version of the code that this worker runs (default: none). On a queue whose builds are declared, it claims what is
+   * its build's; elsewhere it claims all that no build has.
+   */
   readonly buildId?: string | undefined;
   readonly maxConcurrentActivities?: number | undefined;
   readonly maxConcurrentRuns?: number | undefined;
@@ -208,5 +212,6 @@ function tuningOf(options: WorkerTuning): Omit<EngineWorkerOptions, "source" | "
     maximumInterval: _i,
     ...tuning
   } = options;
+  if (tuning.buildId !== undefined) checkName("options.buildId", tuning.buildId);
   return tuning;
 }

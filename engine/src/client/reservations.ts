@@ -48,15 +48,16 @@ export function reserveFlush(options: {
   };
 }
 
-/** The memory that a start gives its run; nothing for most. */
+/** What a start gives its run besides: memory, a build; nothing for most. */
 export function encodeSeed(request: {
   readonly runId: string;
   readonly entityType?: string | null | undefined;
   readonly search?: string | null | undefined;
+  readonly buildId?: string | null | undefined;
 }): readonly string[] {
-  const { runId, entityType = null, search = null } = request;
-  if (entityType === null && search === null) return [];
-  return [withPayload(JSON.stringify({ run: runId, type: entityType }), "search", search)];
+  const { runId, entityType = null, search = null, buildId = null } = request;
+  if (entityType === null && search === null && buildId === null) return [];
+  return [withPayload(JSON.stringify({ run: runId, type: entityType, build: buildId }), "search", search)];
 }
 
 function encodeRun(request: ReserveRequest, channel: string): string {

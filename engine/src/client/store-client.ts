@@ -68,6 +68,8 @@ export interface StartRequest {
   readonly entityType?: string | null;
   /** JSON text of its first search data; null or left out for none. */
   readonly search?: string | null;
+  /** The build whose workers alone may claim it; null or left out for whichever gets new runs. */
+  readonly buildId?: string | null;
 }
 
 /** A signal for one run, or for the one that has waited longest. */

@@ -30,7 +30,7 @@ function claim(kind: "runs" | "attempts", names: readonly string[], limit: numbe
   const queries = workerQueries(store.place.schema);
   return kind === "runs"
     ? { ...queries.claimRuns, values: [worker, null, QUEUE, names, limit, false, 2] }
-    : { ...queries.claimActivities, values: [worker, QUEUE, names, limit] };
+    : { ...queries.claimActivities, values: [worker, null, QUEUE, names, limit] };
 }
 
 /** Ready rows of a name, the first due earliest. */

@@ -19,7 +19,7 @@ const TEXTS = {
       select :schema.start_runs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)::text as reply
     ), seeded as materialized (
       -- From the row of the start: it comes after it.
-      select :schema.seed_memories($12::json), started.reply from started
+      select :schema.seed_memories($12::json), :schema.pin_starts($12::json), started.reply from started
     )
     select seeded.reply from seeded`,
   sendSignals: `select :schema.send_signals($1, $2, $3)::text as reply`,

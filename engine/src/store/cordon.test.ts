@@ -19,7 +19,7 @@ async function claimed(store: ScratchStore, workerId: string): Promise<number> {
     [workerId],
   );
   const attempts = await store.sql(
-    "select run_id from :schema.claim_activities($1, 'queue', '{fetch}', 10)",
+    "select run_id from :schema.claim_activities($1, null, 'queue', '{fetch}', 10)",
     [workerId],
   );
   return runs.length + attempts.length;

@@ -23,6 +23,7 @@ const READ_ONLY = [
   "event_kinds",
   "workflow_definitions",
   "workflow_definition_fence",
+  "queue_builds",
 ] as const;
 
 /**

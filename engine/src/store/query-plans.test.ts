@@ -48,6 +48,14 @@ let flushNumber = 0;
 beforeAll(async () => {
   await migrate({ source: testSource(), schema });
   await session.query(starts(1, () => "taken"));
+  const builds = [
+    { buildId: "b1", role: "Current", sharePercent: 90 },
+    { buildId: "b2", role: "Ramping", sharePercent: 10 },
+  ];
+  await session.query({
+    text: `select ${quoteIdentifier(schema)}.set_queue_builds('queue', $1, 1)`,
+    values: [JSON.stringify({ pinning: "Pinned", builds })],
+  });
   await session.query({ ...queries.registerWorker, values: [worker, '{"queues":[]}', null, "host", 60_000] });
 });
 
@@ -217,12 +225,33 @@ function statements(runIds: readonly string[]): Record<string, () => Statement> 
         limit: 100,
       }),
     claim_runs: () => ({ ...queries.claimRuns, values: [worker, null, "queue", ["flow"], 50, false, 2] }),
-    ready_work: () => ({ ...queries.readyWork, values: [["queue"], ["flow"], ["queue"], ["a"], 2] }),
+    "claim_runs of a build": () => ({
+      ...queries.claimRuns,
+      values: [worker, "b2", "queue", ["flow"], 50, false, 2],
+    }),
+    "claim_activities of a build": () => ({
+      ...queries.claimActivities,
+      values: [worker, "b2", "queue", ["a"], 50],
+    }),
+    "ready_work of a build": () => ({
+      ...queries.readyWork,
+      values: ["b2", ["queue"], ["flow"], ["queue"], ["a"], 2],
+    }),
+    "what is observed of queues": () => ({ text: `select * from ${quoteIdentifier(schema)}.observe_load()` }),
+    "the open runs of builds": () => ({
+      text: `select * from ${quoteIdentifier(schema)}.observe_builds($1)`,
+      values: [1_000],
+    }),
+    "the move of runs to another build": () => ({
+      text: `select ${quoteIdentifier(schema)}.move_runs('queue', 'b1', 'b2', $1)`,
+      values: [10],
+    }),
+    ready_work: () => ({ ...queries.readyWork, values: [null, ["queue"], ["flow"], ["queue"], ["a"], 2] }),
     "flush_runs of steps": () => flush(runIds, [], null),
     "flush_runs of steps and ends": () => flush(runIds, runIds.slice(1), null),
     "flush_runs of ends": () => flush(runIds, runIds, null),
     "flush_runs with its extra part": () => flush(runIds, runIds, extra),
-    claim_activities: () => ({ ...queries.claimActivities, values: [worker, "queue", ["a"], 50] }),
+    claim_activities: () => ({ ...queries.claimActivities, values: [worker, null, "queue", ["a"], 50] }),
     settle_activities: () => ({
       ...queries.settleActivities,
       values: [
@@ -297,8 +326,10 @@ describe.each([
       await session.query({
         text: `
           with made as (
-            insert into ${quoted}.runs (run_id, entity_id, parent_run_id, task_queue, workflow_name, workflow_id, status, owner, ready_at, expires_at)
-            select id, id, gen_random_uuid(), 'queue', 'flow', 'l-' || n, case when n % 10 = 0 then 'running' else 'completed' end,
+            insert into ${quoted}.runs (
+              run_id, entity_id, parent_run_id, task_queue, workflow_name, workflow_id, build_id, status, owner, ready_at, expires_at
+            )
+            select id, id, gen_random_uuid(), 'queue', 'flow', 'l-' || n, case when n % 3 = 0 then 'b1' end, case when n % 10 = 0 then 'running' else 'completed' end,
               case when n % 20 = 0 then $1::uuid end, case when n % 20 = 10 then now() end,
               case when n % 10 <> 0 then now() + interval '1 day' end
             from (select n, gen_random_uuid() as id from generate_series(1, ${LARGE_ROWS}) n) numbered

@@ -85,7 +85,7 @@ export const OWN_SQLSTATES = {
   /** The role of searches is not there yet. */
   searchNotPrepared: "MF002",
   searchTooLarge: "MF003",
-  /** A leader that another one has followed wrote to the schedules. */
+  /** A leader that another one has followed wrote to the schedules, or said which builds a queue has. */
   leaderFollowed: "MF010",
 } as const;
 

@@ -20,7 +20,7 @@ const TEXTS = {
   flushReply: `select reply::text as reply from :schema.flushes where writer = $1 and number = $2`,
   claimRuns: `select * from :schema.claim_runs($1, $2, $3, $4, $5, $6, $7)`,
   readyWork: `
-    select * from :schema.ready_work($1, $2, $3, $4, $5)
+    select * from :schema.ready_work($1, $2, $3, $4, $5, $6)
     union all
     (
       select 'schedules', '', s.next_at <= clock_timestamp(),
@@ -32,7 +32,7 @@ const TEXTS = {
       order by s.next_at
       limit 1
     )`,
-  claimActivities: `select * from :schema.claim_activities($1, $2, $3, $4)`,
+  claimActivities: `select * from :schema.claim_activities($1, $2, $3, $4, $5)`,
   settleActivities: `select :schema.settle_activities($1, $2, $3)::text as reply`,
   registerWorker: `select :schema.register_worker($1, $2, $3, $4, $5) as database_ms`,
   resumeRuns: `select * from :schema.resume_runs($1, $2, $3, $4, '{}')`,

@@ -179,7 +179,7 @@ test("an attempt that kills each worker that leases it ends as its run's failure
   let deaths = 0;
   for (;;) {
     const victim = await worker();
-    const { rowCount } = await one.query("select from claim_activities($1, 'q', '{a}', 10)", [victim]);
+    const { rowCount } = await one.query("select from claim_activities($1, null, 'q', '{a}', 10)", [victim]);
     if (rowCount === 0) break;
     deaths += 1;
     await one.query("update workers set dead_at = clock_timestamp() where worker_id = $1", [victim]);

@@ -399,6 +399,7 @@ export class RunLoader {
     }>({
       ...this.#queries.readyWork,
       values: [
+        this.#buildId,
         served.runs.map(([taskQueue]) => taskQueue),
         served.runs.map(([, name]) => name),
         served.attempts.map(([taskQueue]) => taskQueue),
@@ -428,7 +429,10 @@ export class RunLoader {
       policy: string | null;
       workflow_id: string;
       workflow_name: string;
-    }>({ ...this.#queries.claimActivities, values: [this.#workerId, taskQueue, names, limit] });
+    }>({
+      ...this.#queries.claimActivities,
+      values: [this.#workerId, this.#buildId, taskQueue, names, limit],
+    });
     return rows.map((row) => ({
       runId: row.run_id,
       position: row.position,

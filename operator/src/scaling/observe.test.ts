@@ -118,10 +118,10 @@ test("workers are there with what they hold, by queue; dead ones and idle ones a
   expect(seen.queue("queue").waiting).toMatchObject([{ ready: 1 }]);
 });
 
-test("an attempt goes with its run's build on its run's queue, and with none elsewhere", async () => {
+test("an attempt is counted for the build that it waits for, and for any build without one", async () => {
   const store = await makeScratchStore();
   const run = await store.insertRun({ ready_at: "infinity", build_id: "b1" });
-  await insertAttempt(store, { run_id: run });
+  await insertAttempt(store, { run_id: run, build_id: "b1" });
   await insertAttempt(store, { run_id: run, position: 1, task_queue: "mail" });
   const seen = await look(store);
   expect(seen.queue("queue").waiting).toMatchObject([{ buildId: "b1", ready: 1 }]);
@@ -213,4 +213,35 @@ test("a cordon that can't be set says why", async () => {
   const observer = new LoadObserver(resolveConnection("postgres://nobody@127.0.0.1:1/none"), "memflow");
   onTestFinished(() => observer.close());
   await expect(observer.cordon([newId()])).rejects.toMatchObject({ code: "DATABASE_UNREACHABLE" });
+});
+
+test("what waits for a build is unserved by the names of its own workers, and what waits for any by those that get new runs", async () => {
+  const store = await makeScratchStore();
+  const serves = (workflow: string): Row => ({
+    serves: JSON.stringify({ queues: [{ taskQueue: "queue", workflows: [workflow], activities: [] }] }),
+  });
+  const builds = [
+    { buildId: "new", role: "Current", sharePercent: 100 },
+    { buildId: "old", role: "Draining", sharePercent: 0 },
+  ];
+  await store.sql("select :schema.set_queue_builds('queue', $1, 1)", [
+    JSON.stringify({ pinning: "Pinned", builds }),
+  ]);
+  await insertWorker(store, { build_id: "old", ...serves("before") });
+  for (const workflow_name of ["before", "after"]) {
+    const ready_at = await seconds(store, -1);
+    for (const build_id of ["old", "new", null]) await store.insertRun({ ready_at, workflow_name, build_id });
+  }
+  // No worker of the new build lives: what waits for it, or for any, is its work once it is there.
+  expect((await look(store)).queue("queue").waiting).toMatchObject([
+    { buildId: "new", ready: 2, unserved: 0 },
+    { buildId: "old", ready: 1, unserved: 1 },
+    { buildId: null, ready: 2, unserved: 0 },
+  ]);
+  await insertWorker(store, { build_id: "new", ...serves("after") });
+  expect((await look(store)).queue("queue").waiting).toMatchObject([
+    { buildId: "new", ready: 1, unserved: 1 },
+    { buildId: "old", ready: 1, unserved: 1 },
+    { buildId: null, ready: 1, unserved: 1 },
+  ]);
 });

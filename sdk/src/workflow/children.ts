@@ -3,7 +3,7 @@
  */
 import { CrossStoreError, MemFlowError, OptionError } from "@memflow/engine";
 import type { RunContext } from "@memflow/engine";
-import { checkName, checkStart } from "../options.ts";
+import { checkName, checkStart, refuseClientOptions } from "../options.ts";
 import type { WorkflowOptions } from "../options.ts";
 import { runOptionsOf, traceOf } from "../run-options.ts";
 import { runOf } from "./in-run.ts";
@@ -207,10 +207,7 @@ function toStart(
       remedy: "leave it out: a hook in another run sets that run's search data itself",
     });
   }
-  if (options.pending !== undefined) {
-    const remedy = "leave it out: only a client reserves ids; a run starts its children when it wants them";
-    throw new OptionError({ field: "pending", value: options.pending, remedy });
-  }
+  refuseClientOptions(options, kind);
   const inherited = runOptionsOf(context.facts);
   const jobId = into ?? inherited.jobId ?? context.facts.workflowId;
   const checked = checkStart(options, {

@@ -86,3 +86,61 @@ test("a depth that counts what nobody can claim is found, and leaves the store a
   });
   expect(await store.sql("select 1 from :schema.runs where owner is not null")).toEqual([]);
 });
+
+const BUILDS = JSON.stringify({
+  pinning: "Pinned",
+  builds: [
+    { buildId: "new", role: "Current", sharePercent: 70 },
+    { buildId: "next", role: "Ramping", sharePercent: 30 },
+    { buildId: "old", role: "Draining", sharePercent: 0 },
+  ],
+});
+
+/** A store with runs and attempts of each build, of one that nobody has, and of none. */
+async function makeStoreOfBuilds(): Promise<ScratchStore> {
+  const store = await makeScratchStore();
+  await store.sql("select :schema.set_queue_builds('queue', $1, 1)", [BUILDS]);
+  const dead = await insertDeadWorker(store);
+  for (const build_id of ["new", "next", "old", "gone", null]) {
+    await store.insertRun({ ready_at: new Date(), build_id });
+    await store.insertRun({ ready_at: "infinity", build_id });
+    await store.insertRun({ owner: dead, busy: true, build_id });
+    const waiting = await store.insertRun({ ready_at: "infinity", build_id });
+    await store.insert("activities", attempt(waiting, { build_id }));
+    await store.insert(
+      "activities",
+      attempt(waiting, { position: 1, state: "leased", owner: dead, build_id }),
+    );
+  }
+  return store;
+}
+
+test("what waits for a build is what its workers could claim, and nobody else; what waits for none is claimed by those that get new runs", async () => {
+  const store = await makeStoreOfBuilds();
+  expect(await checkDepth(store.place)).toEqual({ findings: [], claimable: 20 });
+});
+
+test("a claim that takes what is another build's is found", async () => {
+  const store = await makeStoreOfBuilds();
+  await store.sql(`
+    create or replace function :schema.claim_routes(p_queue text, p_build text)
+    returns table (route text, bucket_from smallint, bucket_to smallint, pins boolean)
+    language sql
+    stable
+    as $$ select known.route, 0::smallint, 100::smallint, false from (values (p_build), (''), ('gone')) as known (route) $$`);
+  const { findings } = await checkDepth(store.place);
+  expect(findings.length).toBeGreaterThan(0);
+  expect(findings.every((finding) => /could claim what is build (gone|null)'s/u.test(finding))).toBe(true);
+});
+
+test("a build for which scaling observes less than waits for it is found", async () => {
+  const store = await makeScratchStore();
+  await store.insertRun({ ready_at: new Date(), build_id: "new" });
+  const [source] = await store.sql<{ text: string }>(
+    "select pg_get_functiondef(':schema.observe_load'::regproc) as text",
+  );
+  await store.sql((source?.text ?? "").replace(/nullif\(s\.route, ''\)/gu, "null"));
+  expect((await checkDepth(store.place)).findings).toEqual([
+    'I11: of queue "queue" build "new" scaling observes 0 (then 0), its workers could claim 1',
+  ]);
+});
