@@ -85,7 +85,8 @@ begin
       with ordinality as s (run, by, search, place)
     cross join lateral (select k.entity_id, k.started_at from runs k where k.run_id = s.run limit 1) r
     where s.search is not null and (p_live is null or s.by = any (p_live))
-      and not exists (select 1 from events e where e.run_id = s.run)
+      -- Not by "exists", which may be answered by reading every event.
+      and (select e.event_no from events e where e.run_id = s.run limit 1) is null
   ), noted as (
     insert into events (run_id, event_no, kind, at, name, payload, entity_id, entity_no)
     select w.run, 1, 20, w.started_at, 'search.set', json_build_object('op', 'search.set', 'fields', w.search),

@@ -237,7 +237,6 @@ function statements(runIds: readonly string[]): Record<string, () => Statement> 
       ...queries.readyWork,
       values: ["b2", ["queue"], ["flow"], ["queue"], ["a"], 2],
     }),
-    "what is observed of queues": () => ({ text: `select * from ${quoteIdentifier(schema)}.observe_load()` }),
     "the open runs of builds": () => ({
       text: `select * from ${quoteIdentifier(schema)}.observe_builds($1)`,
       values: [1_000],
