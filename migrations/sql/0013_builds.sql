@@ -93,11 +93,15 @@ returns void
 language sql
 set search_path from current
 set enable_seqscan = off
+set enable_mergejoin = off
+set enable_hashjoin = off
 as $$
   update runs r
   set build_id = s.build
   from json_to_recordset(p_starts) as s (run uuid, build text)
-  where r.run_id = s.run and s.build is not null and r.epoch = 0
+  -- The array makes it a look-up by key whatever the planner knows of the table.
+  where r.run_id = any (array(select p.run from json_to_recordset(p_starts) as p (run uuid, build text) where p.build is not null))
+    and s.run = r.run_id and r.epoch = 0
 $$;
 
 -- The open runs of each build, for all queues at once, counted up to p_count_max: `open_runs`, and `unowned` of them that no
