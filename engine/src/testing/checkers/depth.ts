@@ -46,8 +46,9 @@ interface ClaimedRow {
   readonly position?: number;
 }
 
+/** In the order in which every flush goes, so that none of them and the check wait for each other. */
 const LOCK = `
-  lock table :schema.runs, :schema.activities, :schema.inbox, :schema.workers, :schema.waits, :schema.flushes,
+  lock table :schema.flushes, :schema.runs, :schema.activities, :schema.inbox, :schema.workers, :schema.waits,
     :schema.queue_builds
   in exclusive mode`;
 const DEPTHS = `select task_queue, depth::integer as count from :schema.queue_load where depth > 0`;
