@@ -1,7 +1,7 @@
 /**
  * The engine's door for those who provide stores and look after them, such as the operator: connections, migrations,
  * sessions for statements of their own, to be woken when there is something to do, and the store's schedules. They start
- * no run but those of schedules, and execute none.
+ * no run but those of schedules and gates, and execute none.
  *
  * To be woken by the starts of a queue: `assertUsable` says whether a pooler stands between, `listenSource` gives the
  * connection on which LISTEN works (undefined where only polling does), and a `Listener` on it hears `queueChannel`.
@@ -30,6 +30,7 @@ export { Listener } from "./store/listener.ts";
 export type { ListenerOptions } from "./store/listener.ts";
 export { migrate, newestVersion, schemaVersion } from "./store/migrator.ts";
 export type { MigrateOptions, MigrateResult } from "./store/migrator.ts";
+export { newId } from "./store/new-id.ts";
 export { assertUsable, inspectDatabase } from "./store/self-test.ts";
 export type { DatabaseFacts } from "./store/self-test.ts";
 export { Session } from "./store/session.ts";

@@ -14,7 +14,7 @@ import type {
 } from "@kubernetes/client-node";
 import { namespaced } from "./resource-type.ts";
 import type { ResourceType } from "./resource-type.ts";
-import type { Wire } from "./wire.ts";
+import type { KubeObject, Wire } from "./wire.ts";
 
 export type ConfigMap = Wire<V1ConfigMap>;
 export type ControllerRevision = Wire<V1ControllerRevision>;
@@ -53,3 +53,11 @@ export const SERVICE_ACCOUNTS: ResourceType<ServiceAccount> = namespaced(
   "ServiceAccount",
   "serviceaccounts",
 );
+/** Asked for one by one, by name: only whether it is being deleted matters. */
+export const NAMESPACES: ResourceType<KubeObject> = {
+  apiVersion: "v1",
+  kind: "Namespace",
+  plural: "namespaces",
+  namespaced: false,
+  detail: "metadata",
+};

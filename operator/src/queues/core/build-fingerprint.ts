@@ -13,10 +13,7 @@ import type { CodeFiles } from "./code-files.ts";
 export const IN_PLACE_BUILD_ID = "in-place";
 
 /** @returns A text that is the same exactly as long as the same pods are asked for. */
-export function buildFingerprint(
-  workers: TaskQueueSpec["workers"],
-  code: CodeFiles | undefined,
-): string {
+export function buildFingerprint(workers: TaskQueueSpec["workers"], code: CodeFiles | undefined): string {
   const { source, concurrency, env, envFrom, resources, serviceAccountName } = workers;
   const { nodeSelector, tolerations, affinity, topologySpreadConstraints, podTemplate, drain } = workers;
   return canonicalJson({

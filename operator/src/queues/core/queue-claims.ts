@@ -32,7 +32,12 @@ export interface ClaimFacts {
   readonly progress: Progress | Hindrance<"TooManyBuilds" | "InvalidTemplate"> | undefined;
   /** The current build's workers; undefined without a current build. */
   readonly current:
-    | { readonly buildId: string; readonly desired: number; readonly ready: number; readonly fault: PodFault | undefined }
+    | {
+        readonly buildId: string;
+        readonly desired: number;
+        readonly ready: number;
+        readonly fault: PodFault | undefined;
+      }
     | undefined;
   /** Old builds with the open runs that stay with them; undefined when they were not counted. */
   readonly draining: readonly { readonly buildId: string; readonly openRuns: number | undefined }[];
@@ -49,7 +54,13 @@ export function queueClaims(facts: ClaimFacts): readonly Claim[] {
   const progressing: readonly Claim[] =
     progress === undefined
       ? []
-      : [{ type: "Progressing", status: STANDSTILL.includes(progress.reason) ? "False" : "True", ...progress }];
+      : [
+          {
+            type: "Progressing",
+            status: STANDSTILL.includes(progress.reason) ? "False" : "True",
+            ...progress,
+          },
+        ];
   const available = availableClaim(facts);
   return [
     readyClaim(facts, available),
@@ -60,7 +71,12 @@ export function queueClaims(facts: ClaimFacts): readonly Claim[] {
       ? { type: "StoreReady", status: "True", reason: "StoreReady", message: "the Store is ready" }
       : { type: "StoreReady", status: "False", ...facts.store },
     facts.code === undefined
-      ? { type: "CodeReady", status: "True", reason: "SourceReady", message: "the source of the workers is there" }
+      ? {
+          type: "CodeReady",
+          status: "True",
+          reason: "SourceReady",
+          message: "the source of the workers is there",
+        }
       : { type: "CodeReady", status: "False", ...facts.code },
   ];
 }
@@ -102,7 +118,8 @@ function availableClaim({ current }: ClaimFacts): ClaimFor<"Available"> {
   if (ready > 0) {
     return { type: "Available", status: "True", reason: "MinimumReplicasReady", message: workers };
   }
-  const reason = fault === undefined || fault.reason === "ConfigMissing" ? "MinimumReplicasNotReady" : fault.reason;
+  const reason =
+    fault === undefined || fault.reason === "ConfigMissing" ? "MinimumReplicasNotReady" : fault.reason;
   const message = fault === undefined ? workers : `${workers}: ${fault.message}`;
   return { type: "Available", status: "False", reason, message };
 }

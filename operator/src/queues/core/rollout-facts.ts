@@ -73,7 +73,14 @@ export interface Progress {
 /** What happened to a build. */
 export interface VersionEvent {
   readonly type: "Normal" | "Warning";
-  readonly reason: "VersionPromoted" | "VersionDrained" | "VersionDeleted" | "GateFailed" | "RolloutBlocked";
+  readonly reason:
+    | "VersionCreated"
+    | "VersionPromoted"
+    | "VersionDrained"
+    | "VersionDeleted"
+    | "GateStarted"
+    | "GateFailed"
+    | "RolloutBlocked";
   readonly note: string;
 }
 

@@ -1,0 +1,211 @@
+/**
+ * What the operator asks and tells one Store's database about builds: routes, open runs, gates.
+ *
+ * Promises that all queues that ask at the same time are one statement, which began after each of them asked: who has just written
+ * reads what it wrote.
+ */
+import { newId, queueChannel, quoteIdentifier, toStoreError } from "@memflow/engine/provision";
+import type { Statement } from "@memflow/engine/provision";
+import type { ConnectedStore } from "../api/index.ts";
+import type { GateRun, Route } from "./core/rollout-facts.ts";
+
+/** What the database knows of a queue's builds. */
+export interface BuildsLook {
+  readonly routes: readonly Route[];
+  readonly pinning: Pinning | undefined;
+  /** By build id; builds without open runs are left out. Undefined when nobody asked. */
+  readonly openRuns: ReadonlyMap<string, OpenRuns> | undefined;
+}
+
+export type Pinning = "Pinned" | "AutoUpgrade";
+
+/** Open runs that stay with one build, counted up to 10,000. */
+export interface OpenRuns {
+  readonly openRuns: number;
+  /** Of them, those that no worker has. */
+  readonly unowned: number;
+}
+
+/** The run of a gate. */
+export interface GateStart {
+  readonly workflowId: string;
+  readonly workflowName: string;
+  readonly queueName: string;
+  readonly buildId: string;
+  readonly input: unknown;
+}
+
+const STATEMENT_TIMEOUT_MS = 8_000;
+const OPEN_RUNS_MAX = 10_000;
+
+interface RouteRow {
+  readonly task_queue: string;
+  readonly build_id: string;
+  readonly role: Route["role"];
+  readonly share_percent: number;
+  readonly pinning: Pinning;
+}
+
+interface OpenRow {
+  readonly task_queue: string;
+  readonly build_id: string;
+  readonly open_runs: number;
+  readonly unowned: number;
+}
+
+interface GateRow {
+  readonly status: string;
+  readonly age_ms: number;
+  readonly failure: string | null;
+}
+
+/** All queues that asked, and what they will hear. */
+interface Batch {
+  readonly names: Set<string>;
+  /** Of them, those whose open runs are to be counted. */
+  readonly counted: Set<string>;
+  readonly answer: Promise<(queueName: string) => BuildsLook>;
+}
+
+/** One Store's builds. */
+export class StoreBuilds {
+  readonly #store: ConnectedStore;
+  readonly #schema: string;
+  #waiting: Batch | undefined;
+  #running: Promise<unknown> = Promise.resolve();
+
+  constructor(store: ConnectedStore) {
+    this.#store = store;
+    this.#schema = quoteIdentifier(store.schema);
+  }
+
+  /**
+   * Looks at a queue.
+   *
+   * @param isCounted - Whether open runs are to be counted: a queue with one build alone has no use for it.
+   */
+  async look(queueName: string, isCounted: boolean): Promise<BuildsLook> {
+    const batch = (this.#waiting ??= this.#makeBatch());
+    batch.names.add(queueName);
+    if (isCounted) batch.counted.add(queueName);
+    const find = await batch.answer;
+    return find(queueName);
+  }
+
+  /**
+   * Says which builds a queue has.
+   *
+   * @param fencingToken - Of this leadership: after a newer one has written, an older is refused.
+   */
+  async writeRoutes(
+    queueName: string,
+    { routes, pinning }: { readonly routes: readonly Route[]; readonly pinning: Pinning },
+    fencingToken: number,
+  ): Promise<void> {
+    await this.#ask({
+      text: `select ${this.#schema}.set_queue_builds($1, $2, $3)`,
+      values: [queueName, JSON.stringify({ pinning, builds: routes }), fencingToken],
+    });
+  }
+
+  /** How a gate's run fares. */
+  async lookAtGate(workflowId: string, nowMs: number): Promise<GateRun> {
+    const [row] = await this.#ask<GateRow>({
+      text: `
+        select r.status, extract(epoch from clock_timestamp() - r.started_at)::double precision * 1000 as age_ms,
+          coalesce(r.failure ->> 'message', r.status) as failure
+        from ${this.#schema}.workflow_ids w join ${this.#schema}.runs r on r.run_id = w.run_id
+        where w.workflow_id = $1`,
+      values: [workflowId],
+    });
+    if (row === undefined) return { state: "NotStarted" };
+    if (row.status === "running") return { state: "Running", startedMs: nowMs - Math.max(0, row.age_ms) };
+    if (row.status === "completed") return { state: "Completed" };
+    return { state: "Failed", message: row.failure ?? row.status };
+  }
+
+  /** Starts the run of a gate, which no other build may claim; one of its workflow id that is open stays the only one. */
+  async startGate({ workflowId, workflowName, queueName, buildId, input }: GateStart): Promise<void> {
+    const run = {
+      run: newId(),
+      workflow_id: workflowId,
+      workflow_name: workflowName,
+      task_queue: queueName,
+      build_id: buildId,
+      input: input === undefined ? [] : [input],
+    };
+    await this.#ask({
+      text: `select count(*) from ${this.#schema}.insert_runs($1::json)`,
+      values: [JSON.stringify([run])],
+    });
+    await this.#ask({
+      text: "select pg_notify($1, '')",
+      values: [queueChannel(this.#store.schema, queueName)],
+    });
+  }
+
+  #makeBatch(): Batch {
+    const names = new Set<string>();
+    const counted = new Set<string>();
+    const answer = this.#running.then(() => {
+      this.#waiting = undefined;
+      return this.#lookAtAll([...names], [...counted]);
+    });
+    // Who asked hears of a failure; whoever is next begins anew.
+    this.#running = answer.catch(() => undefined);
+    return { names, counted, answer };
+  }
+
+  async #lookAtAll(
+    names: readonly string[],
+    counted: readonly string[],
+  ): Promise<(queueName: string) => BuildsLook> {
+    const rows = await this.#ask<RouteRow>({
+      text: `
+        select q.task_queue, q.build_id, q.role, q.share_percent, q.pinning
+        from ${this.#schema}.queue_builds q
+        where q.task_queue = any ($1)
+        order by q.build_id`,
+      values: [names],
+    });
+    // After the routes: a build that gets no new runs by them has no others than those that are counted now.
+    const openRows = counted.length === 0 ? [] : await this.#countOpenRuns(counted);
+    const routes = Map.groupBy(rows, (row) => row.task_queue);
+    const openRuns = Map.groupBy(openRows, (row) => row.task_queue);
+    return (name) => ({
+      routes: (routes.get(name) ?? []).map(routeOf),
+      pinning: routes.get(name)?.[0]?.pinning,
+      openRuns: counted.includes(name) ? openRunsOf(openRuns.get(name) ?? []) : undefined,
+    });
+  }
+
+  #countOpenRuns(names: readonly string[]): Promise<readonly OpenRow[]> {
+    return this.#ask<OpenRow>({
+      text: `
+        select o.task_queue, o.build_id, o.open_runs::integer as open_runs, o.unowned::integer as unowned
+        from ${this.#schema}.observe_builds($2) o
+        where o.task_queue = any ($1)`,
+      values: [names, OPEN_RUNS_MAX],
+    });
+  }
+
+  async #ask<Row extends object>(statement: Statement): Promise<readonly Row[]> {
+    try {
+      const { rows } = await this.#store.session.query<Row>({
+        ...statement,
+        timeoutMs: STATEMENT_TIMEOUT_MS,
+      });
+      return rows;
+    } catch (error) {
+      throw toStoreError(error, this.#store.source);
+    }
+  }
+}
+
+function routeOf({ build_id: buildId, role, share_percent: sharePercent }: RouteRow): Route {
+  return { buildId, role, sharePercent };
+}
+
+function openRunsOf(rows: readonly OpenRow[]): ReadonlyMap<string, OpenRuns> {
+  return new Map(rows.map((row) => [row.build_id, { openRuns: row.open_runs, unowned: row.unowned }]));
+}
