@@ -46,9 +46,10 @@ export function recordOf(revision: ControllerRevision): BuildRecord {
 }
 
 /** How many workers a build should have, and has. */
-export function replicasOf({
-  deployment,
-}: BuildObjects): { readonly replicas: number; readonly readyReplicas: number } {
+export function replicasOf({ deployment }: BuildObjects): {
+  readonly replicas: number;
+  readonly readyReplicas: number;
+} {
   return {
     replicas: deployment?.spec?.replicas ?? 0,
     readyReplicas: deployment?.status?.readyReplicas ?? 0,
