@@ -138,6 +138,7 @@ test("a container between two crashes is crashing too; one that starts, runs or 
   expect(findPodFault([pod("p", { state: { waiting: { reason: "ContainerCreating" } } })])).toBeUndefined();
   expect(findPodFault([pod("p", crashing, { deletionTimestamp: "2026-01-01T00:00:00Z" })])).toBeUndefined();
   expect(findPodFault([{ metadata: { name: "p" } }, {}])).toBeUndefined();
+  expect(findPodFault([{}, pod("a", crashing), pod("b", crashing)])?.message).toContain('pod "a"');
 });
 
 function version(buildId: string, phase: Version["phase"], sinceMs = 0): Version {

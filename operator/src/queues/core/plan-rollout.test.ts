@@ -131,7 +131,7 @@ test("by hand, a build is promoted when the annotation names it", () => {
 
 test.each(["Draining", "Drained"] as const)("back to a build that is %s: it is current at once", (phase) => {
   const builds = [OLD, build("new", { phase, readyReplicas: 0, sinceMs: 3 })];
-  const routes = routesTo("old", "new");
+  const routes = phase === "Draining" ? routesTo("old", "new") : routesTo("old");
   const plan = planRollout(facts({ builds, routes }, PROGRESSIVE));
   expect(phasesOf(plan)).toEqual({ old: "Draining", new: "Current" });
   expect(planRollout(facts({ builds, routes }, MANUAL)).progress?.reason).toBe("WaitingForPromotion");
@@ -171,7 +171,7 @@ test("an old build drains while runs are open, then stays for its delays, then g
       {
         nowMs,
         builds: [build("new", { phase: "Current" }), build("old", { phase, sinceMs: 0, openRuns })],
-        routes: routesTo("new", "old"),
+        routes: phase === "Draining" ? routesTo("new", "old") : routesTo("new"),
       },
       draining,
     );
@@ -180,7 +180,7 @@ test("an old build drains while runs are open, then stays for its delays, then g
   const drained = planRollout(at(1, "Draining", 0));
   expect(phasesOf(drained)).toEqual({ new: "Current", old: "Drained" });
   expect(drained).toMatchObject({ events: [{ reason: "VersionDrained" }], lookAgainMs: 30_000 });
-  expect(drained.routes).toEqual(routesTo("new", "old"));
+  expect(drained.routes).toEqual(routesTo("new"));
   expect(planRollout(at(29_000, "Drained", 0))).toMatchObject({ removed: [], lookAgainMs: 1_000 });
   expect(planRollout(at(30_000, "Drained", undefined))).toMatchObject({ removed: [], lookAgainMs: 15_000 });
   expect(phasesOf(planRollout(at(30_000, "Drained", 1)))).toMatchObject({ old: "Draining" });
@@ -193,6 +193,15 @@ test("an old build drains while runs are open, then stays for its delays, then g
 
 test("a build that got new runs until this moment is not drained by what was counted before", () => {
   expect(phasesOf(planRollout(takeover()))).toMatchObject({ old: "Draining" });
+});
+
+test("a drained build that served again meanwhile is not taken for drained, though the status says so", () => {
+  const builds = [build("new", { phase: "Draining" }), build("old", { phase: "Drained", sinceMs: 0 })];
+  const plan = planRollout(facts({ builds, routes: routesTo("new", "old") }));
+  expect(plan).toMatchObject({
+    removed: [],
+    versions: [{ buildId: "new" }, { buildId: "old", sinceMs: 1_000_000 }],
+  });
 });
 
 test("a status that is behind the database gives way to it, and one that is lost is made anew from it", () => {

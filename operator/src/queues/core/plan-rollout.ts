@@ -15,7 +15,10 @@ import type {
   Route,
   Version,
   VersionEvent,
+  Versioning,
 } from "./rollout-facts.ts";
+
+type Gate = NonNullable<Versioning["rollout"]["gate"]>;
 
 /** Open runs of draining builds are counted so often. */
 const DRAIN_LOOK_MS = 15_000;
@@ -54,8 +57,9 @@ export function planRollout(facts: RolloutFacts): RolloutPlan {
 function phaseOf(build: BuildFacts, route: Route | undefined, isRouted: boolean): Version["phase"] {
   if (!isRouted) return build.phase ?? "Pending";
   if (route?.role === "Current" || route?.role === "Ramping") return route.role;
-  if (build.phase === "Drained") return "Drained";
-  return route === undefined && (build.phase ?? "Pending") === "Pending" ? "Pending" : "Draining";
+  if (route !== undefined) return "Draining";
+  const { phase = "Pending" } = build;
+  return phase === "Drained" || phase === "Pending" ? phase : "Draining";
 }
 
 /** One step under way. */
@@ -110,9 +114,7 @@ class Step {
     for (const version of this.#versions.values()) {
       if (version.phase !== "Draining" && version.phase !== "Drained") continue;
       const openRuns = this.#openRunsOf(version.buildId);
-      // It got new runs until now: what was counted before is no answer.
-      const isFresh = this.#before.get(version.buildId)?.phase !== version.phase;
-      if (version.phase === "Draining" && openRuns === 0 && !isFresh) {
+      if (version.phase === "Draining" && openRuns === 0 && this.#isKnownToDrain(version.buildId)) {
         this.#enter(version.buildId, "Drained");
         this.#tell("Normal", "VersionDrained", `build "${version.buildId}" has no open run any more`);
       } else if (version.phase === "Drained" && openRuns !== undefined && openRuns > 0) {
@@ -133,6 +135,15 @@ class Step {
       events: this.#events,
       lookAgainMs: this.#lookAgainMs,
     };
+  }
+
+  /**
+   * Until the pass before this one it got new runs perhaps: what was counted is no answer yet. And once its row is gone, only the
+   * status remembers that it served.
+   */
+  #isKnownToDrain(buildId: string): boolean {
+    const known = this.#facts.builds.find((build) => build.buildId === buildId)?.phase;
+    return this.#before.get(buildId)?.phase === "Draining" && known === "Draining";
   }
 
   #awaitEnd(buildId: string, openRuns: number | undefined): void {
@@ -160,22 +171,22 @@ class Step {
     const hasCurrent = [...this.#versions.values()].some(({ phase }) => phase === "Current");
     // Nobody serves whom it could harm, and a queue at zero must accept runs.
     if (!hasCurrent) return this.#promote();
-    const build = this.#buildOf(targetBuildId);
-    if (build.fault !== undefined) return this.#block("NewBuildStarting", build.fault);
-    if (build.readyReplicas === 0) {
+    const fault = this.#targetFault;
+    if (fault !== undefined) return this.#block("NewBuildStarting", fault);
+    if (!this.#isTargetReady) {
       return { reason: "NewBuildStarting", message: `build "${targetBuildId}" has no ready worker yet` };
     }
-    const gate = versioning.rollout.gate === undefined ? undefined : this.#passGate();
-    if (gate !== undefined) return gate;
-    if (versioning.rollout.strategy === "AllAtOnce") return this.#promote();
-    if (versioning.rollout.strategy === "Manual") return this.#promoteWhenAsked();
+    const { gate, strategy } = versioning.rollout;
+    const waiting = gate === undefined ? undefined : this.#passGate(gate);
+    if (waiting !== undefined) return waiting;
+    if (strategy === "AllAtOnce") return this.#promote();
+    if (strategy === "Manual") return this.#promoteWhenAsked();
     return this.#rampFrom(0);
   }
 
   /** @returns Undefined once the gate is passed. */
-  #passGate(): Progress | undefined {
-    const { gate, nowMs, targetBuildId, versioning } = this.#facts;
-    const { workflow = "", timeout = "0s" } = versioning.rollout.gate ?? {};
+  #passGate({ workflow, timeout }: Gate): Progress | undefined {
+    const { gate, nowMs, targetBuildId } = this.#facts;
     const run = `the run of "${workflow}" on build "${targetBuildId}"`;
     switch (gate.state) {
       case "Completed":
@@ -201,7 +212,7 @@ class Step {
     const { rampPercent = 0, sinceMs } = target;
     if (strategy === "AllAtOnce") return this.#promote();
     if (strategy === "Manual") return this.#promoteWhenAsked();
-    const { fault } = this.#buildOf(targetBuildId);
+    const fault = this.#targetFault;
     if (fault !== undefined) return this.#block("Ramping", `it stays at ${rampPercent} percent: ${fault}`);
     // Steps may have been edited meanwhile: the one that it stands on is the last one that it has reached.
     const step = steps.findLast(({ percent }) => percent <= rampPercent);
@@ -267,14 +278,18 @@ class Step {
     this.#tell("Normal", "VersionDeleted", `drained build "${buildId}" was deleted`);
   }
 
-  #buildOf(buildId: string): BuildFacts {
-    const build = this.#facts.builds.find((candidate) => candidate.buildId === buildId);
-    if (build === undefined) throw new TypeError(`build "${buildId}" is not among the builds`);
-    return build;
+  get #targetFault(): string | undefined {
+    const { builds, targetBuildId } = this.#facts;
+    return builds.find(({ buildId }) => buildId === targetBuildId)?.fault;
+  }
+
+  get #isTargetReady(): boolean {
+    const { builds, targetBuildId } = this.#facts;
+    return builds.some(({ buildId, readyReplicas }) => buildId === targetBuildId && readyReplicas > 0);
   }
 
   #openRunsOf(buildId: string): number | undefined {
-    return this.#buildOf(buildId).openRuns;
+    return this.#facts.builds.find((build) => build.buildId === buildId)?.openRuns;
   }
 
   #tell(type: VersionEvent["type"], reason: VersionEvent["reason"], note: string): void {
@@ -290,7 +305,10 @@ function rampingAt(buildId: string, percent: number): Progress {
   return { reason: "Ramping", message: `${percent} percent of new runs go to build "${buildId}"` };
 }
 
-/** Drained builds too are told to the database: what was pinned to them by a claim under way stays theirs. */
+/**
+ * A drained build has no row, so that the database tells it from one that has just stopped to get new runs, whatever the status
+ * remembers. Runs that are pinned to it all the same are claimed by its workers, and bring it back.
+ */
 function routesOf(versions: readonly Version[]): readonly Route[] | undefined {
   const current = versions.find(({ phase }) => phase === "Current");
   if (current === undefined) return undefined;
@@ -298,13 +316,13 @@ function routesOf(versions: readonly Version[]): readonly Route[] | undefined {
   return versions.flatMap(({ buildId, phase }): Route[] => {
     switch (phase) {
       case "Pending":
+      case "Drained":
         return [];
       case "Current":
         return [{ buildId, role: "Current", sharePercent: 100 - rampPercent }];
       case "Ramping":
         return [{ buildId, role: "Ramping", sharePercent: rampPercent }];
       case "Draining":
-      case "Drained":
         return [{ buildId, role: "Draining", sharePercent: 0 }];
     }
   });

@@ -84,13 +84,16 @@ export function withStore(template: PodTemplate, store: StorePart): PodTemplate 
   return { metadata: { ...metadata, annotations }, spec: withWorkerEnv(spec, env) };
 }
 
-/** The keys of a ConfigMap for files whose paths are none: the number keeps apart what is cut. */
-export function configMapKeys(files: CodeFiles["files"]): readonly { key: string; path: string }[] {
-  return Object.keys(files)
-    .toSorted()
-    .map((path, index) => ({
+/** The entries of a ConfigMap for files whose paths are no keys: the number keeps apart what is cut. */
+export function configMapEntries(
+  files: CodeFiles["files"],
+): readonly { readonly key: string; readonly path: string; readonly text: string }[] {
+  return Object.entries(files)
+    .toSorted(([left], [right]) => (left < right ? -1 : 1))
+    .map(([path, text], index) => ({
       key: `${index}-${path.replaceAll("/", "-")}`.slice(0, CONFIG_MAP_KEY_MAX),
       path,
+      text,
     }));
 }
 
@@ -161,7 +164,8 @@ function codeVolume({ taskQueue, code }: TemplateInput): { volume: PodPart; fold
     return { volume: { name: "code", image }, folder: ARTIFACT_FOLDER };
   }
   if (code === undefined) return undefined;
-  const configMap = { name: code.configMapName, items: configMapKeys(code.files.files) };
+  const items = configMapEntries(code.files.files).map(({ key, path }) => ({ key, path }));
+  const configMap = { name: code.configMapName, items };
   return { volume: { name: "code", configMap }, folder: CODE_FOLDER };
 }
 

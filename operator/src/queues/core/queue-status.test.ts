@@ -127,19 +127,20 @@ test("the status sums up the builds, who gets new runs first", () => {
     version("d2", "Draining", 2),
     version("a2", "Drained", 1),
     version("a1", "Drained", 1),
+    version("a3", "Drained", 1),
     version("r", "Ramping", 0, 20),
     version("c", "Current"),
   ];
   const told = status({ versions });
   expect(told).toMatchObject({
     observedGeneration: 7,
-    replicas: 18,
-    readyReplicas: 6,
+    replicas: 21,
+    readyReplicas: 7,
     currentBuildId: "c",
     targetBuildId: "t",
     lastPromotion: "p",
   });
-  expect(told.versions?.map(({ buildId }) => buildId)).toEqual(["c", "r", "d2", "d1", "a1", "a2"]);
+  expect(told.versions?.map(({ buildId }) => buildId)).toEqual(["c", "r", "d2", "d1", "a1", "a2", "a3"]);
   expect(told.versions?.[0]).toEqual({
     buildId: "c",
     phase: "Current",

@@ -16,7 +16,7 @@ import {
 } from "./worker-objects.ts";
 
 const IMAGE = { ref: "memflow/worker:1", pullPolicy: "IfNotPresent" } as const;
-const FILES: CodeFiles = { files: { "index.mjs": "export {};", "a/b.ts": "" }, module: "index.mjs" };
+const FILES: CodeFiles = { files: { "index.mjs": "export {};", "a/b.ts": "", "z.ts": "" }, module: "index.mjs" };
 
 function render(spec: Manifest = {}, code?: CodeFiles): PodTemplate {
   const queue = taskQueue(spec);
@@ -154,6 +154,7 @@ test("inline code is mounted from a copy, and run by the operator's worker image
   const items = [
     { key: "0-a-b.ts", path: "a/b.ts" },
     { key: "1-index.mjs", path: "index.mjs" },
+    { key: "2-z.ts", path: "z.ts" },
   ];
   expect(template.spec["volumes"]).toContainEqual({
     name: "code",
@@ -254,7 +255,7 @@ test("what else is made belongs to the queue too", () => {
   expect(made).toMatchObject([
     { spec: { maxUnavailable: 2, selector: { matchLabels: { "memflow.io/task-queue": "orders" } } } },
     { automountServiceAccountToken: false },
-    { immutable: true, data: { "0-a-b.ts": "", "1-index.mjs": "export {};" } },
+    { immutable: true, data: { "0-a-b.ts": "", "1-index.mjs": "export {};", "2-z.ts": "" } },
     { revision: 3, data: { template: { spec: {} } } },
   ]);
 });

@@ -15,8 +15,10 @@ import type {
   ServiceAccount,
 } from "../../kube/kubernetes-kinds.ts";
 import type { CodeFiles } from "./code-files.ts";
-import { configMapKeys, WORKER_CONTAINER } from "./pod-template.ts";
+import { configMapEntries, WORKER_CONTAINER } from "./pod-template.ts";
 import type { PodTemplate } from "./pod-template.ts";
+
+type ObjectMeta = NonNullable<Deployment["metadata"]>;
 
 /** ReplicaSets that a Deployment keeps: a build's template changes with credentials alone, and the builds are our history. */
 const REVISION_HISTORY_LIMIT = 2;
@@ -58,11 +60,11 @@ export function deploymentOf(build: BuildName, template: PodTemplate): Deploymen
 export function bareDeploymentOf(build: BuildName, template: PodTemplate): Deployment {
   const { taskQueue, buildId, deploymentName } = build;
   const { containers } = template.spec as { containers: readonly { name: string; image: string }[] };
-  const image = containers.find(({ name }) => name === WORKER_CONTAINER)?.image ?? "";
+  const image = containers.find(({ name }) => name === WORKER_CONTAINER)?.image;
   const selector = selectorOf(build);
-  const { ownerReferences, namespace } = metadataOf(taskQueue, deploymentName, buildId) ?? {};
+  const { labels: _, ...metadata } = metadataOf(taskQueue, deploymentName, buildId);
   return {
-    metadata: { name: deploymentName, ...(namespace === undefined ? {} : { namespace }), ownerReferences },
+    metadata,
     spec: {
       replicas: 0,
       selector,
@@ -89,7 +91,7 @@ export function revisionOf(
 
 /** A build's own copy of inline code: what the user changes later concerns later builds. */
 export function codeConfigMapOf(build: BuildName, code: CodeFiles, name: string): ConfigMap {
-  const data = configMapKeys(code.files).map(({ key, path }) => [key, code.files[path] ?? ""] as const);
+  const data = configMapEntries(code.files).map(({ key, text }) => [key, text] as const);
   return {
     metadata: metadataOf(build.taskQueue, name, build.buildId),
     immutable: true,
@@ -118,24 +120,21 @@ function selectorOf({ taskQueue, buildId }: BuildName): { matchLabels: Record<st
   return { matchLabels: { [TASK_QUEUE_LABEL]: taskQueue.metadata.name, [BUILD_LABEL]: buildId } };
 }
 
-function metadataOf(
-  { metadata }: TaskQueue,
-  name: string,
-  buildId?: string,
-): NonNullable<Deployment["metadata"]> {
+function metadataOf({ metadata }: TaskQueue, name: string, buildId?: string): ObjectMeta {
+  const { namespace, uid } = metadata;
   return {
     name,
-    ...(metadata.namespace === undefined ? {} : { namespace: metadata.namespace }),
+    namespace,
     labels: { ...workerLabels(metadata.name, buildId) },
     ownerReferences: [
       {
         apiVersion: API_VERSION,
         kind: "TaskQueue",
         name: metadata.name,
-        uid: metadata.uid ?? "",
+        uid,
         controller: true,
         blockOwnerDeletion: true,
       },
     ],
-  };
+  } as ObjectMeta;
 }

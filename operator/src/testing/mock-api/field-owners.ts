@@ -12,7 +12,10 @@ import type { JsonObject, Path } from "./json-value.ts";
 import { keyLists, unkeyLists } from "./keyed-lists.ts";
 import { Refusal } from "./refusal.ts";
 
-/** The fields of each manager, each path as its JSON. */
+/** Between a manager and the subresource through which it wrote. */
+export const OWNER_SEPARATOR = "#";
+
+/** The fields of each manager, or of a manager and a subresource, each path as its JSON. */
 export type FieldOwners = ReadonlyMap<string, ReadonlySet<string>>;
 
 /** An object and its owners. */
@@ -108,7 +111,8 @@ export function ownChanges(
 export function managedFieldsOf(owners: FieldOwners, apiVersion: string): readonly JsonObject[] {
   return [...owners]
     .filter(([, paths]) => paths.size > 0)
-    .map(([manager, paths]) => {
+    .map(([owner, paths]) => {
+      const [manager, subresource] = owner.split(OWNER_SEPARATOR);
       const fieldsV1: JsonObject = {};
       for (const text of paths) {
         const path = JSON.parse(text) as Path;
@@ -118,6 +122,7 @@ export function managedFieldsOf(owners: FieldOwners, apiVersion: string): readon
           {},
         );
       }
-      return { manager, operation: "Apply", apiVersion, fieldsType: "FieldsV1", fieldsV1 };
+      const through = subresource === undefined ? {} : { subresource };
+      return { manager, operation: "Apply", apiVersion, fieldsType: "FieldsV1", fieldsV1, ...through };
     });
 }

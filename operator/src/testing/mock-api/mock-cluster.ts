@@ -10,7 +10,7 @@ import type { ResourceType } from "../../kube/resource-type.ts";
 import { keyOf, nameOf } from "../../kube/wire.ts";
 import type { KubeObject, ObjectName } from "../../kube/wire.ts";
 import { Bell } from "../bell.ts";
-import { applyConfig, managedFieldsOf, ownChanges } from "./field-owners.ts";
+import { applyConfig, managedFieldsOf, ownChanges, OWNER_SEPARATOR } from "./field-owners.ts";
 import type { OwnedObject } from "./field-owners.ts";
 import { copyOf, isEqual, isJsonObject } from "./json-value.ts";
 import type { JsonObject } from "./json-value.ts";
@@ -121,7 +121,7 @@ export class MockCluster {
       );
     }
     const config = merged(current.object, copyOf(object), means.subresource);
-    return this.#store(type, ownChanges(current, { manager: means.manager, config })) as T;
+    return this.#store(type, ownChanges(current, { manager: ownerOf(means), config })) as T;
   }
 
   apply<T extends KubeObject>(
@@ -137,7 +137,7 @@ export class MockCluster {
     }
     const narrowed = onlyPart(copyOf(config), means.subresource);
     const base = current ?? { object: freshObject(type, namedOnly(config)), owners: new Map() };
-    return this.#store(type, applyConfig(base, { manager: means.manager, config: narrowed, force })) as T;
+    return this.#store(type, applyConfig(base, { manager: ownerOf(means), config: narrowed, force })) as T;
   }
 
   delete(type: ResourceType<KubeObject>, name: ObjectName, preconditions: Preconditions = {}): KubeObject {
@@ -209,6 +209,11 @@ export class MockCluster {
 
 /** Of a test that changes objects by hand. */
 const DIRECT: WriteMeans = { manager: "test" };
+
+/** A manager owns the fields that it writes through a subresource apart from its others: to apply the one gives up nothing of the other. */
+function ownerOf({ manager, subresource }: WriteMeans): string {
+  return subresource === undefined ? manager : `${manager}${OWNER_SEPARATOR}${subresource}`;
+}
 
 function notFound(type: ResourceType<KubeObject>, { name }: ObjectName): Refusal {
   return new Refusal(404, "NotFound", `${type.plural} "${name}" not found`);
