@@ -1,6 +1,7 @@
 /** All controllers of the operator. */
 import type { OperatorDependencies } from "./api/index.ts";
 import type { Controller } from "./kube/index.ts";
+import { makeQueuesController } from "./queues/index.ts";
 import { makeReplicasController } from "./replicas/index.ts";
 import { makeSchedulesController } from "./schedules/index.ts";
 import type { StoreConnections } from "./stores/store-connections.ts";
@@ -16,6 +17,7 @@ export interface ControllerParts extends OperatorDependencies {
 export function makeControllers(parts: ControllerParts): readonly Controller[] {
   return [
     makeStoresController(parts),
+    makeQueuesController(parts),
     makeReplicasController(parts),
     ...makeWorkflowControllers(parts),
     makeSchedulesController(parts),

@@ -16,7 +16,10 @@ import {
 } from "./worker-objects.ts";
 
 const IMAGE = { ref: "memflow/worker:1", pullPolicy: "IfNotPresent" } as const;
-const FILES: CodeFiles = { files: { "index.mjs": "export {};", "a/b.ts": "", "z.ts": "" }, module: "index.mjs" };
+const FILES: CodeFiles = {
+  files: { "index.mjs": "export {};", "a/b.ts": "", "z.ts": "" },
+  module: "index.mjs",
+};
 
 function render(spec: Manifest = {}, code?: CodeFiles): PodTemplate {
   const queue = taskQueue(spec);
