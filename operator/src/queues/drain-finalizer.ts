@@ -13,7 +13,7 @@ import type { Deployment } from "../kube/index.ts";
 import type { KeepContext } from "./object-keeper.ts";
 
 /** Holds a TaskQueue until its workers have drained, at most for `deletion.timeout`. */
-export const DRAIN_FINALIZER = "memflow.io/drain";
+const DRAIN_FINALIZER = "memflow.io/drain";
 
 /** Whether a TaskQueue would have something to drain if it were deleted now. */
 export function wantsDrain({ spec }: TaskQueue, deployments: readonly Deployment[]): boolean {

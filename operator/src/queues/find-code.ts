@@ -59,7 +59,7 @@ export class CodeFinder {
     name: string,
     { client, signal }: AskContext,
   ): Promise<Readonly<Record<string, string>> | undefined> {
-    const { namespace = "" } = taskQueue.metadata;
+    const { namespace } = taskQueue.metadata;
     const key = `${namespace}/${name}`;
     const { configMaps } = this.#followed;
     const seen = configMaps?.store.get(key)?.metadata?.resourceVersion;
@@ -85,7 +85,7 @@ export async function findMissingReference(
   taskQueue: TaskQueue,
   { client, signal }: AskContext,
 ): Promise<ClaimFacts["code"]> {
-  const { namespace = "" } = taskQueue.metadata;
+  const { namespace } = taskQueue.metadata;
   for (const { kind, name } of referencesOf(taskQueue)) {
     const type = metadataOf(kind === "Secret" ? SECRETS : CONFIG_MAPS);
     const found: KubeObject | undefined = await client.find(type, { namespace, name }, { signal });

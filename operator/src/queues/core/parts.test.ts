@@ -115,7 +115,7 @@ test("code that is not there is named with what to do", () => {
 
 function pod(name: string | undefined, container: Manifest, rest: Manifest = {}): Pod {
   const whole = { name: "worker", ready: false, restartCount: 0, image: "", imageID: "", ...container };
-  return { metadata: { ...(name ? { name } : {}), ...rest }, status: { containerStatuses: [whole] } } as Pod;
+  return { metadata: { ...(name ? { name } : {}), ...rest }, status: { containerStatuses: [whole] } };
 }
 
 test.each([

@@ -60,7 +60,7 @@ export interface PodTemplate {
 export function podTemplateOf(input: TemplateInput): PodTemplate {
   const { taskQueue, buildId } = input;
   const { podTemplate } = taskQueue.spec.workers;
-  const spec = mergePodParts(ownPodSpec(input), (podTemplate?.spec ?? {}) as PodPart);
+  const spec = mergePodParts(ownPodSpec(input), podTemplate?.spec ?? {});
   return {
     metadata: {
       labels: { ...podTemplate?.metadata?.labels, ...workerLabels(taskQueue.metadata.name, buildId) },

@@ -86,7 +86,7 @@ export function revisionOf(
     metadata: metadataOf(build.taskQueue, name, build.buildId),
     revision,
     data: record,
-  } as ControllerRevision;
+  };
 }
 
 /** A build's own copy of inline code: what the user changes later concerns later builds. */

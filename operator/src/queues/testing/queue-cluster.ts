@@ -110,7 +110,7 @@ export class QueueCluster {
   /** Applies a TaskQueue as its user does. */
   apply(spec: Manifest = {}, metadata: Manifest = {}): void {
     const manifest = taskQueueManifest(spec, { uid: undefined, ...metadata }) as KubeObject;
-    const known = this.api.cluster.find(TASK_QUEUES, nameOf(manifest)) as TaskQueueObject | undefined;
+    const known = this.api.cluster.find(TASK_QUEUES, nameOf(manifest));
     if (known === undefined) this.api.cluster.create(TASK_QUEUES, manifest);
     else {
       const changed = { ...known, spec: (manifest as TaskQueueObject).spec };
@@ -158,8 +158,7 @@ export class QueueCluster {
   }
 
   status(name = "orders"): TaskQueueStatus | undefined {
-    return (this.api.cluster.find(TASK_QUEUES, { namespace: NAMESPACE, name }) as TaskQueueObject | undefined)
-      ?.status;
+    return this.api.cluster.find(TASK_QUEUES, { namespace: NAMESPACE, name })?.status;
   }
 
   /** The phases of a queue's builds. */
@@ -251,8 +250,8 @@ export class QueueCluster {
     return TYPES.map((type) =>
       this.api.cluster.list(type).map(({ metadata, ...rest }) => {
         const { name, labels, annotations, finalizers, ownerReferences } = metadata ?? {};
+        const owners = ownerReferences?.map((owner) => ({ ...owner, uid: "" }));
         // The uid of the TaskQueue is chance, and so is what was hashed with it.
-        const owners = ownerReferences?.map(({ uid: _, ...owner }) => owner);
         const { [APPLIED_ANNOTATION]: _applied, ...said } = annotations ?? {};
         const whole = { name, labels, annotations: said, finalizers, owners, ...(rest as object) };
         // A condition that was turned and turned back while nobody lived to say so has kept its time.

@@ -1,5 +1,4 @@
 /** Rollouts as tests say them. */
-import { planRollout } from "../core/plan-rollout.ts";
 import type { BuildFacts, RolloutFacts, RolloutPlan, Route } from "../core/rollout-facts.ts";
 import { taskQueue } from "./task-queues.ts";
 import type { Manifest } from "./task-queues.ts";
@@ -58,5 +57,3 @@ export function afterPlan(before: RolloutFacts, plan: RolloutPlan, nowMs: number
   });
   return { ...before, nowMs, builds, routes: plan.routes ?? before.routes };
 }
-
-export { planRollout };
