@@ -40,6 +40,7 @@ export const PACKAGE_RULES: readonly PackageRule[] = [
     name: "@memflow/operator",
     mayImport: ["@memflow/crds", "@memflow/engine/provision"],
     testsMayImport: ["@memflow/engine", "@memflow/engine/testing/scratch-store"],
+    folderMayImport: { "src/queues/testing": ["@memflow/engine/testing/scratch-store"] },
   },
   { folder: "gateway", name: "@memflow/gateway", mayImport: ["@memflow/crds", "@memflow/sdk"] },
   {

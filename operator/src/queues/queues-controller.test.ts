@@ -112,8 +112,8 @@ test("back to the image before: its build is current again at once, without a re
   );
   await cluster.pass();
   expect(cluster.phases()).toMatchObject({ b1: "Current" });
-  await cluster.settle();
   expect(await cluster.routes()).toEqual(["b1 Current 100", "b2 Draining 0"]);
+  await cluster.settle();
   expect(cluster.deploymentOf("b1").metadata?.uid).toBe(deployment?.metadata?.uid);
 });
 
@@ -186,7 +186,7 @@ test("a rollout by steps shares new runs by percent and looks again in time", as
   expect(await cluster.routes()).toEqual(["b1 Current 80", "b2 Ramping 20"]);
   expect(requeueAfterMs).toBe(30_000);
   cluster.clock.advance(requeueAfterMs);
-  await cluster.settle();
+  await cluster.pass();
   expect(await cluster.routes()).toEqual(["b1 Draining 0", "b2 Current 100"]);
 });
 
