@@ -74,6 +74,13 @@ interface Pass {
   readonly writeCount: number;
 }
 
+/** What clusters may have in common. */
+interface Shared {
+  readonly database: ScratchStore;
+  /** Of the first process: above those that wrote to the database before. */
+  readonly fencingToken: number;
+}
+
 /** @see startQueueCluster */
 export class QueueCluster {
   readonly api: MockApiServer;
@@ -89,10 +96,11 @@ export class QueueCluster {
   isConnected = true;
   workerImage = "memflow/worker:1";
   readonly #store: OpenStore;
-  #fencingToken = 1;
+  #fencingToken: number;
   #controller: ReturnType<typeof makeQueuesController>;
 
-  constructor(api: MockApiServer, database: ScratchStore) {
+  constructor(api: MockApiServer, { database, fencingToken }: Shared) {
+    this.#fencingToken = fencingToken;
     this.api = api;
     this.database = database;
     this.client = new KubeClient({ kubeConfig: api.kubeConfig(), attemptMax: 1 });
@@ -355,11 +363,11 @@ export class QueueCluster {
 /**
  * Starts a cluster with a Store `main` that is ready.
  *
- * @param database - Default: one of its own.
+ * @param shared - Default: a database of its own.
  */
-export async function startQueueCluster(database?: ScratchStore): Promise<QueueCluster> {
+export async function startQueueCluster(shared?: Shared): Promise<QueueCluster> {
   const api = await MockApiServer.start({ types: TYPES });
-  const cluster = new QueueCluster(api, database ?? (await makeScratchStore()));
+  const cluster = new QueueCluster(api, shared ?? { database: await makeScratchStore(), fencingToken: 1 });
   onTestFinished(() => cluster.close());
   api.cluster.create(STORES, {
     apiVersion: API_VERSION,
