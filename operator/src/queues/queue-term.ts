@@ -136,10 +136,6 @@ export class QueueTerm {
     const { taskQueue, context, previous } = pass;
     await this.#keepCommon(taskQueue, context);
     const target = await this.#makeTarget(pass, store.part, look);
-    for (const objects of target.objects.values()) {
-      if (objects.buildId === target.build?.buildId) continue;
-      await this.#maker.keepOld({ taskQueue, objects, store: store.part }, context);
-    }
     const made: Pass = { ...pass, objects: target.objects };
     const facts = this.#factsOf(made, look, target.build);
     const gate = await this.#lookAtGate(made, store, facts);
@@ -148,6 +144,11 @@ export class QueueTerm {
     if (plan.startGate) events.push(await this.#startGate(made, store, facts.targetBuildId));
     await this.#route(made, store, plan, look);
     const left = await this.#remove(made, plan.removed);
+    // Not before: of a build that has just been removed, reflectors may still show the one or the other.
+    for (const objects of left.values()) {
+      if (objects.buildId === target.build?.buildId) continue;
+      await this.#maker.keepOld({ taskQueue, objects, store: store.part }, context);
+    }
     const deployments = [...left.values()].flatMap(({ deployment }) => deployment ?? []);
     await setFinalizer(pass.object, wantsDrain(taskQueue, deployments), context);
     const promote = taskQueue.metadata.annotations?.[PROMOTE_ANNOTATION];
