@@ -23,8 +23,8 @@ export interface ConnectedStore {
   /** Looks at the load of all queues with one statement; who asks while a look is under way shares its answer. */
   readonly observer: Pick<LoadObserver, "look" | "cordon" | "liftCordons">;
   /**
-   * Hears of work for a queue: at once while the connection for it lives, and once after each reconnect, since what was sent
-   * meanwhile is lost. It is the haste; looking now and then is the truth.
+   * Hears of work for a queue: at once while the connection for it lives, and once when that begins and after each reconnect,
+   * since what was sent before is lost. It is the haste; looking now and then is the truth.
    *
    * @returns Ends it.
    */

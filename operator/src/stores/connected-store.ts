@@ -54,7 +54,9 @@ export class OpenStore implements ConnectedStore {
     const waker = (): void => wake();
     wakers.add(waker);
     this.#listener ??= this.#listenOn(direct);
-    void this.#listener.listen(channel);
+    void this.#wakeOnceHearing(this.#listener, channel, () => {
+      if (this.#wakers.get(channel)?.has(waker) === true) wake();
+    });
     return () => {
       wakers.delete(waker);
       if (wakers.size > 0 || this.#wakers.get(channel) !== wakers) return;
@@ -68,6 +70,12 @@ export class OpenStore implements ConnectedStore {
     this.#closed = true;
     this.#wakers.clear();
     await Promise.all([this.session.close(), this.observer.close(), this.#listener?.close()]);
+  }
+
+  /** What was started before it could be heard is found by whoever is woken then. */
+  async #wakeOnceHearing(listener: Listener, channel: string, wake: () => void): Promise<void> {
+    await listener.listen(channel);
+    wake();
   }
 
   #listenOn(source: ConnectionSource): Listener {

@@ -29,10 +29,8 @@ const version = z.strictObject({
 const scaling = z.strictObject({
   observedAt: dateTime.optional().describe("When the queue was observed."),
   backlog: count().optional().describe("Tasks that are ready and wait for a worker."),
-  scheduled: count().optional().describe("Tasks that become ready later."),
   oldestReadyTime: dateTime.optional().describe("Since when the oldest ready task waits."),
   inFlight: count().optional().describe("Tasks that workers work on."),
-  throughputPerMinute: count().optional().describe("Tasks finished in the last minute."),
   nextTimerTime: dateTime.optional().describe("When the next timer is due."),
   rawDesired: integer(0, 1_000_000_000).optional().describe("Replicas by the formula, before any limit."),
   desired: integer(0, REPLICAS_MAX).optional().describe("Replicas that were decided on."),
