@@ -1,5 +1,5 @@
 /** How the workers of a queue are scaled, from a look at the load to the replicas of a Deployment. */
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
 import { TASK_QUEUES } from "../api/index.ts";
 import type { TaskQueueObject } from "../api/index.ts";
 import { loadOf } from "./testing/fake-store.ts";
@@ -116,6 +116,27 @@ test("a start that comes while its queue is sent to zero is seen by a further lo
   cluster.store.loadOf = () => loadOf({ ready: 1 });
   await cluster.advance(LOOK_GAP_MS);
   expect(cluster.replicas()).toBe(1);
+});
+
+test("a build that comes while a pass of its queue at zero is under way gets its replica", async () => {
+  const cluster = await startScaledCluster();
+  const current = { buildId: "current", phase: "Current" } as const;
+  cluster.addQueue({
+    versions: [
+      { version: current, replicas: 0 },
+      { version: { buildId: "new" }, replicas: 0 },
+    ],
+  });
+  const { client, clock } = cluster;
+  const apply = client.apply.bind(client);
+  vi.spyOn(client, "apply").mockImplementationOnce(async (...request) => {
+    cluster.setVersions("orders", [current, { buildId: "new", phase: "Pending" }]);
+    await clock.untilPending(LOOK_GAP_MS);
+    return apply(...request);
+  });
+  cluster.lead();
+  await cluster.advance(1_000);
+  expect(cluster.replicas("orders-new")).toBe(1);
 });
 
 test("with activation by polling alone nobody listens, and the poll finds the start", async () => {

@@ -113,6 +113,7 @@ export class ScaledQueue {
   /** Replicas were changed, which the status does not say yet. */
   #isScaleUntold = false;
   #isResting = false;
+  #touchCount = 0;
   #failureCount = 0;
   #retryAtMs = 0;
   #sleeps = false;
@@ -133,6 +134,7 @@ export class ScaledQueue {
 
   /** Something of it changed: it may have to be planned anew though its load is the same. */
   touch(): void {
+    this.#touchCount++;
     this.#isResting = false;
   }
 
@@ -210,6 +212,7 @@ export class ScaledQueue {
   }
 
   async #pass(look: Look, context: ReconcileContext): Promise<Passed> {
+    const touchCount = this.#touchCount;
     const object = this.#dependencies.followed.taskQueues.store.get(this.key);
     const { taskQueue, policy } = object === undefined ? {} : this.#read(object);
     // What can't be read is told by who looks after the TaskQueue; nothing is done by halves.
@@ -238,7 +241,7 @@ export class ScaledQueue {
     await this.#apply(pass);
     await this.#tell(pass);
     this.#setGauges(pass);
-    this.#settle(pass);
+    this.#settle(pass, touchCount);
     return { lookAgainInMs: plan.decision.lookAgainInMs };
   }
 
@@ -413,7 +416,7 @@ export class ScaledQueue {
   }
 
   /** Finds out what may wake it from now on: a start alone while none waits, since only the first of many is news. */
-  #settle({ load, plan }: Pass): void {
+  #settle({ load, plan }: Pass, touchCount: number): void {
     const atZero = plan.builds
       .filter(({ scaleIn }) => scaleIn.replicas === 0)
       .map(({ deployment }) => deployment.buildId);
@@ -422,7 +425,9 @@ export class ScaledQueue {
       seen.kind === "Seen" &&
       seen.unassigned.ready + seen.unassigned.unserved === 0 &&
       plan.observation.builds.some(({ buildId, role }) => role !== "Draining" && atZero.includes(buildId));
+    // What changed while this pass was under way, it may not have seen.
     this.#isResting =
+      touchCount === this.#touchCount &&
       load.kind === "Seen" &&
       isIdle(load) &&
       plan.builds.length === atZero.length &&
