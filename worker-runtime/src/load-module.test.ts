@@ -57,6 +57,17 @@ test("a single module is enough, and its default export goes by the function's o
   expect(Object.keys(code.workflows)).toEqual(["hello"]);
 });
 
+test("a single module has the activities of the file beside it, and no other file is looked at", async () => {
+  const folder = await folderWith({
+    "index.mjs": "export async function order() {}",
+    "activities.mjs": "export async function charge() {}\nexport function add() {}",
+    "workflows.mjs": "throw new Error('not asked for');",
+  });
+  const code = await loadUserCode(path.join(folder, "index.mjs"));
+  expect(Object.keys(code.workflows)).toEqual(["order"]);
+  expect(Object.keys(code.activities)).toEqual(["charge", "add"]);
+});
+
 test("one name for two workflows is refused with both files", async () => {
   const folder = await folderWith({
     "workflows/a.mjs": "export async function same() {}",

@@ -1,10 +1,11 @@
 /**
  * Loads the user's code: a module, or a folder with `workflows.ts` or `workflows/*.ts`.
  *
- * Every exported async function of those files is a workflow under its export's name. A folder may also have
- * `activities.ts`: every exported function is an activity under its export's name. Files may end in .ts, .mts, .js or
- * .mjs; Node strips the types. Promises one error that names the file when something is missing, declared twice, or
- * throws while it is imported.
+ * Every exported async function of those files is a workflow under its export's name. `activities.ts` in that folder, or
+ * beside the module, is for activities that are called by name alone: every function that it exports is one. What workflows
+ * hand to `proxyActivities` needs no such file. Nothing else tells an activity from a workflow, for both are async
+ * functions. Files may end in .ts, .mts, .js or .mjs; Node strips the types. Promises one error that names the file when
+ * something is missing, declared twice, or throws while it is imported.
  */
 import { readdir, stat } from "node:fs/promises";
 import path from "node:path";
@@ -43,10 +44,11 @@ const WORKFLOW_FILE_MAX = 1_000;
  */
 export async function loadUserCode(location: string): Promise<UserCode> {
   const root = path.resolve(location);
-  if (!(await isFolder(root))) return { workflows: await loadWorkflows([root]), activities: {} };
-  const activities = await findFile(root, "activities");
+  const isModule = !(await isFolder(root));
+  const workflows = await loadWorkflows(isModule ? [root] : await findWorkflowFiles(root));
+  const activities = await findFile(isModule ? path.dirname(root) : root, "activities");
   return {
-    workflows: await loadWorkflows(await findWorkflowFiles(root)),
+    workflows,
     activities: activities === undefined ? {} : functionsOf(await importFile(activities), () => true),
   };
 }

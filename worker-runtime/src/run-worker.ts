@@ -39,7 +39,7 @@ const SILENCE_MS_MAX = 10_000;
 export async function runWorker(settings: WorkerSettings, observer: WorkerObserver): Promise<RunningWorker> {
   const code = await loadUserCode(settings.module);
   const worker = await Worker.create({
-    connection: { connectionString: settings.databaseUrl },
+    connection: { connectionString: settings.databaseUrl, direct: settings.directDatabaseUrl },
     namespace: settings.namespace,
     taskQueue: settings.taskQueue,
     workflow: code.workflows,

@@ -1,5 +1,8 @@
 /** A worker's environment is read completely or refused with the names of what is wrong. */
-import { expect, test } from "vitest";
+import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import path from "node:path";
+import { expect, onTestFinished, test } from "vitest";
 import { SettingsError, readSettings } from "./settings.ts";
 
 const REQUIRED = {
@@ -21,6 +24,7 @@ function refusal(environment: Record<string, string | undefined>): SettingsError
 test("three variables are enough", () => {
   expect(readSettings(REQUIRED)).toEqual({
     databaseUrl: REQUIRED.MEMFLOW_DATABASE_URL,
+    directDatabaseUrl: undefined,
     taskQueue: "research",
     module: "/app",
     namespace: "memflow",
@@ -35,6 +39,7 @@ test("three variables are enough", () => {
 test("every variable reaches its setting", () => {
   const settings = readSettings({
     ...REQUIRED,
+    MEMFLOW_DIRECT_DATABASE_URL: "postgres://worker:secret@db:6432/app",
     MEMFLOW_NAMESPACE: "tenant",
     MEMFLOW_HOST: "127.0.0.1",
     MEMFLOW_PORT: "0",
@@ -43,6 +48,7 @@ test("every variable reaches its setting", () => {
     MEMFLOW_BUILD_ID: "v2",
   });
   expect(settings).toMatchObject({
+    directDatabaseUrl: "postgres://worker:secret@db:6432/app",
     namespace: "tenant",
     host: "127.0.0.1",
     port: 0,
@@ -77,4 +83,19 @@ test("a bad connection string is refused without showing it", () => {
   const error = refusal({ MEMFLOW_DATABASE_URL: "mysql://worker:secret@db/app" });
   expect(error.variables).toEqual(["MEMFLOW_DATABASE_URL"]);
   expect(error.message).not.toContain("secret");
+});
+
+test("a connection string may be in a file; one that can't be read is named", () => {
+  const file = path.join(mkdtempSync(path.join(tmpdir(), "memflow-settings-")), "uri");
+  onTestFinished(() => rmSync(path.dirname(file), { recursive: true }));
+  writeFileSync(file, "postgres://worker:secret@db/app\n");
+  const { databaseUrl } = readSettings({
+    ...REQUIRED,
+    MEMFLOW_DATABASE_URL: undefined,
+    MEMFLOW_DATABASE_URL_FILE: file,
+  });
+  expect(databaseUrl).toBe("postgres://worker:secret@db/app");
+  const error = refusal({ MEMFLOW_DATABASE_URL: undefined, MEMFLOW_DATABASE_URL_FILE: `${file}.gone` });
+  expect(error.variables).toEqual(["MEMFLOW_DATABASE_URL_FILE"]);
+  expect(error.message).toContain(`"${file}.gone"`);
 });

@@ -4,6 +4,8 @@
  * | variable | meaning | default |
  * |---|---|---|
  * | MEMFLOW_DATABASE_URL | connection string of the Store's Postgres | required |
+ * | MEMFLOW_DIRECT_DATABASE_URL | the same around a pooler in transaction mode, for LISTEN | none |
+ * | MEMFLOW_DATABASE_URL_FILE, MEMFLOW_DIRECT_DATABASE_URL_FILE | file that holds it, where the variable itself is not set | none |
  * | MEMFLOW_TASK_QUEUE | queue to serve | required |
  * | MEMFLOW_MODULE | folder or module with the workflows | required |
  * | MEMFLOW_NAMESPACE | schema of the Store | memflow |
@@ -13,12 +15,15 @@
  * | MEMFLOW_GRACE_MS | how long activities may finish after SIGTERM | 30000 |
  * | MEMFLOW_BUILD_ID | name of this build of the code | none: runs are not pinned |
  *
- * Pure. Promises one error that names every variable that is missing or bad, and never shows a password.
+ * Pure but for files that the environment names. Promises one error that names every variable that is missing or bad, and never shows a password.
  */
+import { readFileSync } from "node:fs";
 
 /** The settings, checked. */
 export interface WorkerSettings {
   readonly databaseUrl: string;
+  /** Around a pooler. */
+  readonly directDatabaseUrl: string | undefined;
   readonly namespace: string;
   readonly taskQueue: string;
   readonly module: string;
@@ -61,7 +66,8 @@ export function readSettings(environment: Readonly<Record<string, string | undef
   const faults: SettingFault[] = [];
   const read = new EnvironmentReader(environment, faults);
   const settings: WorkerSettings = {
-    databaseUrl: read.connectionString("MEMFLOW_DATABASE_URL"),
+    databaseUrl: read.connectionString("MEMFLOW_DATABASE_URL") ?? read.path("MEMFLOW_DATABASE_URL"),
+    directDatabaseUrl: read.connectionString("MEMFLOW_DIRECT_DATABASE_URL"),
     namespace: read.text("MEMFLOW_NAMESPACE", "memflow"),
     taskQueue: read.text("MEMFLOW_TASK_QUEUE"),
     module: read.path("MEMFLOW_MODULE"),
@@ -101,15 +107,18 @@ class EnvironmentReader {
     return this.#fault(variable, `has ${value.length} characters, must have <= ${NAME_CHARACTERS_MAX}`);
   }
 
-  connectionString(variable: string): string {
+  connectionString(variable: string): string | undefined {
     const value = this.optional(variable);
-    if (value === undefined) return this.path(variable);
-    if (/^postgres(ql)?:\/\//u.test(value) && URL.canParse(value)) return value;
-    // The value may hold a password in any place, so nothing of it is shown.
-    return this.#fault(
-      variable,
-      'is no connection string: write it as "postgres://user:password@host:port/database"',
-    );
+    if (value !== undefined) return this.#checkConnectionString(variable, value);
+    const fileVariable = `${variable}_FILE`;
+    const file = this.optional(fileVariable);
+    if (file === undefined) return undefined;
+    try {
+      return this.#checkConnectionString(fileVariable, readFileSync(file, "utf8").trim());
+    } catch (error) {
+      const { code } = error as NodeJS.ErrnoException;
+      return this.#fault(fileVariable, `names "${file}", which can't be read (${code ?? String(error)})`);
+    }
   }
 
   integer(
@@ -122,6 +131,15 @@ class EnvironmentReader {
     if (number >= bounds.min && number <= bounds.max) return number;
     this.#fault(variable, `is "${value}", must be a whole number from ${bounds.min} to ${bounds.max}`);
     return bounds.fallback;
+  }
+
+  #checkConnectionString(variable: string, value: string): string {
+    if (/^postgres(ql)?:\/\//u.test(value) && URL.canParse(value)) return value;
+    // The value may hold a password in any place, so nothing of it is shown.
+    return this.#fault(
+      variable,
+      'is no connection string: write it as "postgres://user:password@host:port/database"',
+    );
   }
 
   #fault(variable: string, reason: string): string {

@@ -66,7 +66,11 @@ const code = withRules(
         holds: (key) => new RegExp(FILE_NAME, "u").test(key) && key.length <= 253,
       },
     }).describe("Sources by file name; one imports another by `./name`."),
-    entrypoint: text(253).default("index.ts").describe("The file that exports the workflows and activities."),
+    entrypoint: text(253)
+      .default("index.ts")
+      .describe(
+        "The file that exports the workflows; what they hand to proxyActivities are their activities.",
+      ),
   }),
   [
     {

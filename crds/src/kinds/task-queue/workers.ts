@@ -44,7 +44,11 @@ const code = z.strictObject({
   configMapRef: objectRef
     .optional()
     .describe("ConfigMap with the sources; those of the queue's Workflows (spec.code) when left out."),
-  entrypoint: fileName.default("index.mjs").describe("File in the ConfigMap that exports the workflows."),
+  entrypoint: fileName
+    .default("index.mjs")
+    .describe(
+      "File in the ConfigMap that exports the workflows; activities that are called by name alone are in an activities file beside it.",
+    ),
   runtimeImage: text(IMAGE_MAX)
     .optional()
     .describe("Image that runs it (the operator's worker image when left out)."),

@@ -6,6 +6,7 @@
  */
 import { durationMs } from "@memflow/crds";
 import type { TaskQueue, TaskQueueSpec } from "@memflow/crds";
+import { STORE_CREDENTIALS } from "../../api/store-credentials.ts";
 import { CREDENTIALS_ANNOTATION, TASK_QUEUE_LABEL, workerLabels } from "../../api/labels.ts";
 import type { CodeFiles } from "./code-files.ts";
 import { mergePodParts } from "./merge-pod-spec.ts";
@@ -17,6 +18,8 @@ export const WORKER_CONTAINER = "worker";
 const CODE_FOLDER = "/app/code";
 /** Where the image of an artefact is mounted. */
 const ARTIFACT_FOLDER = "/mnt/artifact";
+/** The Secret of a Store, as a volume. */
+const STORE_VOLUME = "memflow-store";
 const HEALTH_PORT = 8_080;
 /** What a worker needs after its activities: to hand its runs over and to close. */
 const HANDOVER_SECONDS = 15;
@@ -70,18 +73,31 @@ export function podTemplateOf(input: TemplateInput): PodTemplate {
   };
 }
 
-/** Lays over a template what comes from the Store: connection, schema, and the hash that rolls pods for new credentials. */
+/**
+ * Lays over a template what comes from the Store: connections, the authority that they name by its path, schema, and the hash that
+ * rolls pods for new credentials.
+ */
 export function withStore(template: PodTemplate, store: StorePart): PodTemplate {
   const { metadata, spec } = template;
+  const { uriKey, directUriKey, authorityKey, folder } = STORE_CREDENTIALS;
+  const keyOf = (key: string): PodPart => ({ name: store.secretName, key });
   const env = [
+    { name: "MEMFLOW_DATABASE_URL", valueFrom: { secretKeyRef: keyOf(uriKey) } },
     {
-      name: "MEMFLOW_DATABASE_URL",
-      valueFrom: { secretKeyRef: { name: store.secretName, key: "uri" } },
+      name: "MEMFLOW_DIRECT_DATABASE_URL",
+      valueFrom: { secretKeyRef: { ...keyOf(directUriKey), optional: true } },
     },
     { name: "MEMFLOW_NAMESPACE", value: store.schema },
   ];
   const annotations = { ...metadata.annotations, [CREDENTIALS_ANNOTATION]: store.credentialsHash };
-  return { metadata: { ...metadata, annotations }, spec: withWorkerEnv(spec, env) };
+  const items = [{ key: authorityKey, path: authorityKey }];
+  const volume = { name: STORE_VOLUME, secret: { secretName: store.secretName, items, optional: true } };
+  const mount = { name: STORE_VOLUME, mountPath: folder, readOnly: true };
+  const mounted = withWorker({ ...spec, volumes: [...listOf(spec["volumes"]), volume] }, (container) => ({
+    ...container,
+    volumeMounts: [...listOf(container["volumeMounts"]), mount],
+  }));
+  return { metadata: { ...metadata, annotations }, spec: withWorkerEnv(mounted, env) };
 }
 
 /** The entries of a ConfigMap for files whose paths are no keys: the number keeps apart what is cut. */
@@ -189,12 +205,21 @@ function ownEnv({ taskQueue, queueName, buildId, code }: TemplateInput): readonl
 /** Puts variables before those that are there, in their place where they have the same name. */
 function withWorkerEnv(spec: PodPart, own: readonly PodPart[]): PodPart {
   const names = new Set(own.map(({ name }) => name));
-  const containers = (spec["containers"] as readonly PodPart[]).map((container) => {
-    if (container["name"] !== WORKER_CONTAINER) return container;
-    const others = ((container["env"] ?? []) as readonly PodPart[]).filter(({ name }) => !names.has(name));
+  return withWorker(spec, (container) => {
+    const others = listOf(container["env"]).filter(({ name }) => !names.has(name));
     return { ...container, env: [...own, ...others] };
   });
+}
+
+function withWorker(spec: PodPart, change: (container: PodPart) => PodPart): PodPart {
+  const containers = listOf(spec["containers"]).map((container) =>
+    container["name"] === WORKER_CONTAINER ? change(container) : container,
+  );
   return { ...spec, containers };
+}
+
+function listOf(value: unknown): readonly PodPart[] {
+  return (value ?? []) as readonly PodPart[];
 }
 
 function spreadOf(name: string, { topologySpreadConstraints }: TaskQueueSpec["workers"]): readonly PodPart[] {

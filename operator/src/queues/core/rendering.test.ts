@@ -189,10 +189,33 @@ test("the Store is laid over a template: its connection, and what rolls pods for
   const template = withStore(render(), store);
   expect(envOf(template)).toMatchObject({
     MEMFLOW_DATABASE_URL: { valueFrom: { secretKeyRef: { name: "main-worker", key: "uri" } } },
+    MEMFLOW_DIRECT_DATABASE_URL: {
+      valueFrom: { secretKeyRef: { name: "main-worker", key: "directUri", optional: true } },
+    },
     MEMFLOW_NAMESPACE: "shop",
     MEMFLOW_TASK_QUEUE: "orders",
   });
   expect(template.metadata.annotations).toEqual({ "memflow.io/credentials": "h1" });
+});
+
+test("the authority of the Store's server is where its connection strings say, beside the user's own volumes", () => {
+  const spec = {
+    volumes: [{ name: "cache", emptyDir: {} }],
+    containers: [{ name: "worker", volumeMounts: [{ name: "cache", mountPath: "/cache" }] }],
+  };
+  const store = { secretName: "main-worker", schema: "shop", credentialsHash: "h1" };
+  const template = withStore(render(workersWith({ podTemplate: { spec } })), store);
+  const items = [{ key: "ca.crt", path: "ca.crt" }];
+  expect(template.spec["volumes"]).toEqual([
+    { name: "tmp", emptyDir: {} },
+    { name: "cache", emptyDir: {} },
+    { name: "memflow-store", secret: { secretName: "main-worker", items, optional: true } },
+  ]);
+  expect(workerOf(template)["volumeMounts"]).toEqual([
+    { name: "tmp", mountPath: "/tmp" },
+    { name: "cache", mountPath: "/cache" },
+    { name: "memflow-store", mountPath: "/etc/memflow/store", readOnly: true },
+  ]);
 });
 
 test("a build is what the user wrote: image, code, environment, resources, and nothing of the operator", () => {
