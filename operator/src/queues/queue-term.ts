@@ -270,7 +270,7 @@ export class QueueTerm {
     if (look.pinning === pinning && isDeepStrictEqual(wanted, actual)) return;
     pass.context.assertCurrent();
     const queueName = queueNameOf(pass.taskQueue);
-    await this.#buildsOf(store.connected).writeRoutes(queueName, { routes, pinning }, this.fencingToken);
+    await this.#buildsOf(store.connected).writeRoutes(queueName, { routes, pinning });
     this.#dependencies.crashPoint("queues.routed");
   }
 
@@ -327,7 +327,7 @@ export class QueueTerm {
   }
 
   #buildsOf(store: ConnectedStore): StoreBuilds {
-    const known = this.#builds.get(store) ?? new StoreBuilds(store);
+    const known = this.#builds.get(store) ?? new StoreBuilds(store, this.fencingToken);
     this.#builds.set(store, known);
     return known;
   }

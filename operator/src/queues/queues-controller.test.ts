@@ -54,6 +54,16 @@ test("a queue at rest costs no write, neither for the same process nor for the n
   expect(await cluster.pass()).toEqual({ requeueAfterMs: undefined, writeCount: 0 });
 });
 
+test("what a former leader sends late is refused, also when the next one had nothing to write", async () => {
+  const cluster = await startQueueCluster();
+  cluster.apply();
+  await cluster.settle();
+  cluster.restart();
+  await cluster.settle();
+  const late = cluster.database.sql("select :schema.set_queue_builds('orders', '{\"builds\": []}', 1)");
+  await expect(late).rejects.toMatchObject({ code: "MF010" });
+});
+
 test("replicas are others': no write of ours touches them", async () => {
   const cluster = await servingCluster();
   cluster.run("b1", 3);

@@ -67,15 +67,19 @@ interface Batch {
   readonly answer: Promise<(queueName: string) => BuildsLook>;
 }
 
-/** One Store's builds. */
+/** One Store's builds, during one leadership. */
 export class StoreBuilds {
   readonly #store: ConnectedStore;
   readonly #schema: string;
+  readonly #fencingToken: number;
+  #isClaimed = false;
   #waiting: Batch | undefined;
   #running: Promise<unknown> = Promise.resolve();
 
-  constructor(store: ConnectedStore) {
+  /** @param fencingToken - Of this leadership: from the first look on, an older one is refused. */
+  constructor(store: ConnectedStore, fencingToken: number) {
     this.#store = store;
+    this.#fencingToken = fencingToken;
     this.#schema = quoteIdentifier(store.schema);
   }
 
@@ -92,19 +96,14 @@ export class StoreBuilds {
     return find(queueName);
   }
 
-  /**
-   * Says which builds a queue has.
-   *
-   * @param fencingToken - Of this leadership: after a newer one has written, an older is refused.
-   */
+  /** Says which builds a queue has; refused once a newer leader has looked. */
   async writeRoutes(
     queueName: string,
     { routes, pinning }: { readonly routes: readonly Route[]; readonly pinning: Pinning },
-    fencingToken: number,
   ): Promise<void> {
     await this.#ask({
       text: `select ${this.#schema}.set_queue_builds($1, $2, $3)`,
-      values: [queueName, JSON.stringify({ pinning, builds: routes }), fencingToken],
+      values: [queueName, JSON.stringify({ pinning, builds: routes }), this.#fencingToken],
     });
   }
 
@@ -160,6 +159,7 @@ export class StoreBuilds {
     names: readonly string[],
     counted: readonly string[],
   ): Promise<(queueName: string) => BuildsLook> {
+    await this.#claim();
     const rows = await this.#ask<RouteRow>({
       text: `
         select q.task_queue, q.build_id, q.role, q.share_percent, q.pinning
@@ -177,6 +177,14 @@ export class StoreBuilds {
       pinning: routes.get(name)?.[0]?.pinning,
       openRuns: counted.includes(name) ? openRunsOf(openRuns.get(name) ?? []) : undefined,
     });
+  }
+
+  /** Before anything is decided: a leader that finds nothing to write must be known to have followed the last one too. */
+  async #claim(): Promise<void> {
+    if (this.#isClaimed) return;
+    const text = `select ${this.#schema}.assert_leader('builds', $1)`;
+    await this.#ask({ text, values: [this.#fencingToken] });
+    this.#isClaimed = true;
   }
 
   #countOpenRuns(names: readonly string[]): Promise<readonly OpenRow[]> {
