@@ -389,8 +389,11 @@ function inPlaceProgress(
   if (taskQueue.spec.versioning.strategy !== "InPlace" || progress?.reason !== "RolloutComplete") {
     return progress;
   }
-  const { spec, status } = objects.get(current?.buildId ?? "")?.deployment ?? {};
-  const [desired, updated] = [spec?.replicas ?? 0, status?.updatedReplicas ?? 0];
+  const { metadata, spec, status } = objects.get(current?.buildId ?? "")?.deployment ?? {};
+  const desired = spec?.replicas ?? 0;
+  // What is counted may be of the template before.
+  const isCounted = (status?.observedGeneration ?? 0) >= (metadata?.generation ?? 0);
+  const updated = isCounted ? (status?.updatedReplicas ?? 0) : 0;
   if (updated >= desired) return progress;
   return { reason: "NewBuildStarting", message: `${updated} of ${desired} workers run the newest template` };
 }

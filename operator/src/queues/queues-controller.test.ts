@@ -348,4 +348,8 @@ test("in place there is one Deployment, whose template changes", async () => {
   expect(cluster.deployments).toHaveLength(1);
   expect(JSON.stringify(cluster.deploymentOf("in-place").spec?.template)).toContain("shop/orders:2");
   expect(cluster.phases()).toEqual({ "in-place": "Current" });
+  expect(cluster.condition("Progressing")).toBe("True NewBuildStarting");
+  cluster.run("in-place", 2);
+  await cluster.settle();
+  expect(cluster.condition("Progressing")).toBe("False RolloutComplete");
 });

@@ -23,6 +23,8 @@ const STORE_VOLUME = "memflow-store";
 const HEALTH_PORT = 8_080;
 /** What a worker needs after its activities: to hand its runs over and to close. */
 const HANDOVER_SECONDS = 15;
+/** After that a worker that does not listen is started anew. */
+const START_SECONDS_MAX = 300;
 const CONFIG_MAP_KEY_MAX = 253;
 
 /** The image of workers whose TaskQueue brings none. */
@@ -144,6 +146,13 @@ function ownPodSpec(input: TemplateInput): PodPart {
           periodSeconds: 1,
           timeoutSeconds: 2,
           failureThreshold: 3,
+        },
+        // On a busy node it may take long until it listens, and to begin anew would take as long again.
+        startupProbe: {
+          httpGet: { path: "/healthz", port: HEALTH_PORT, scheme: "HTTP" },
+          periodSeconds: 1,
+          timeoutSeconds: 2,
+          failureThreshold: START_SECONDS_MAX,
         },
         // Slow to judge: a busy main loop is no reason to lose what it is busy with.
         livenessProbe: {

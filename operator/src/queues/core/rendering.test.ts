@@ -62,6 +62,13 @@ test("pods run under Pod Security restricted without a word of the user", () => 
   });
 });
 
+test("a worker that starts slowly is not judged before it listens, and one that is busy not soon", () => {
+  const { startupProbe, livenessProbe } = workerOf(render()) as Record<string, Record<string, number>>;
+  const patience = (probe: Record<string, number> = {}): number =>
+    (probe["periodSeconds"] ?? 0) * (probe["failureThreshold"] ?? 0);
+  expect([patience(startupProbe), patience(livenessProbe)]).toEqual([300, 60]);
+});
+
 test("a worker is told its queue, build, slots and time to finish; an image knows itself where its code is", () => {
   const template = render(
     workersWith({

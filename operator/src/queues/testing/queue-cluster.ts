@@ -205,8 +205,9 @@ export class QueueCluster {
     const means = { manager: "memflow-replicas" };
     const scaled = { ...deployment, spec: { ...deployment.spec, replicas } } as Deployment;
     this.api.cluster.replace(DEPLOYMENTS, scaled, means);
-    const status = { replicas, readyReplicas: ready, updatedReplicas: replicas };
     const now = this.deploymentOf(buildId);
+    const observedGeneration = now.metadata?.generation ?? 0;
+    const status = { observedGeneration, replicas, readyReplicas: ready, updatedReplicas: replicas };
     this.api.cluster.replace(
       DEPLOYMENTS,
       { ...now, status },
