@@ -11,5 +11,5 @@ export type { ScenarioFile } from "./use-cluster.ts";
 export type { Awaited } from "./watch-until.ts";
 export { startPostgres } from "./postgres.ts";
 export type { ScenarioDatabase } from "./postgres.ts";
-export { startStore, taskQueue } from "./store.ts";
-export type { ScenarioStore, StoreOptions } from "./store.ts";
+export { readBuilds, startStore, taskQueue } from "./store.ts";
+export type { ScenarioStore, StoreOptions, TaskQueuePart } from "./store.ts";

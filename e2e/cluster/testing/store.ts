@@ -48,6 +48,19 @@ export async function startStore(bench: ScenarioBench, options: StoreOptions = {
   return { name, schema, database, client };
 }
 
+/** The builds to which runs are pinned, in the order of the names; null while no worker has claimed the run. */
+export async function readBuilds(
+  { schema, database }: Pick<ScenarioStore, "schema" | "database">,
+  workflowIds: readonly string[],
+): Promise<readonly (readonly [workflowId: string, buildId: string | null])[]> {
+  const { rows } = await database.query(
+    `select workflow_id, build_id from ${schema}.runs where workflow_id = any ($1)`,
+    [workflowIds],
+  );
+  const builds = new Map(rows.map((row) => [row["workflow_id"], row["build_id"] as string | null]));
+  return workflowIds.map((workflowId) => [workflowId, builds.get(workflowId) ?? null]);
+}
+
 /** A part of a spec, at any depth. */
 export type DeepPartial<Value> = Value extends readonly unknown[]
   ? Value
@@ -55,11 +68,14 @@ export type DeepPartial<Value> = Value extends readonly unknown[]
     ? { readonly [Key in keyof Value]?: DeepPartial<Value[Key]> }
     : Value;
 
+/** What a scenario says of a queue. */
+export type TaskQueuePart = Omit<DeepPartial<TaskQueueSpec>, "storeRef"> & { readonly image?: string };
+
 /** The manifest of a queue whose workers run an image, or inline code when none is named. */
 export function taskQueue(
   name: string,
   store: Pick<ScenarioStore, "name">,
-  { image, ...spec }: Omit<DeepPartial<TaskQueueSpec>, "storeRef"> & { readonly image?: string } = {},
+  { image, ...spec }: TaskQueuePart = {},
 ): object {
   const source = image === undefined ? { code: {} } : { image: { ref: image, pullPolicy: "Never" } };
   return {
