@@ -90,7 +90,9 @@ function decideSeen(question: BuildQuestion, memory: BuildMemory, unassigned: Wa
 
   const figure = new Figure(recommendation.raw);
   figure.apply("Tolerance", wanted);
-  figure.apply("Stabilization", stabilize(current, remembered));
+  const steady = stabilize(current, remembered);
+  // The windows are for replicas beyond the last one: how long that one stays, the cooldown alone says.
+  figure.apply("Stabilization", wanted === 0 && steady === 1 ? 0 : steady);
   figure.apply(
     "Step",
     limitStep(current, figure.replicas, { behavior: policy.behavior, memory: remembered, nowMs }),

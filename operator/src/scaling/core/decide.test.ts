@@ -147,6 +147,25 @@ describe("the rules", () => {
     expect(first(after(600_000, { desired: 2 }, { desired: 2 }, policy))).toMatchObject({ replicas: 0 });
   });
 
+  test("a cooldown shorter than the window takes the last replica, and no other", () => {
+    const policy = { ...DEFAULT_POLICY, cooldownMs: 60_000 };
+    const peak = decide(seen({ desired: 1, ready: 5 }), policy, EMPTY_MEMORY);
+    let { memory } = peak;
+    const lookAt = (ms: number, desired: number) => {
+      const answer = decide(seen({ desired, atMs: START_MS + ms }), policy, memory);
+      ({ memory } = answer);
+      return first(answer.decision);
+    };
+    for (let ms = 5_000; ms < 65_000; ms += 5_000)
+      expect(lookAt(ms, 1)).toMatchObject({ replicas: 1, limitedBy: "Cooldown" });
+    expect(lookAt(65_000, 1)).toMatchObject({ replicas: 0, limitedBy: "None" });
+
+    ({ memory } = decide(seen({ desired: 3, ready: 30 }), policy, EMPTY_MEMORY));
+    for (let ms = 5_000; ms < 300_000; ms += 5_000)
+      expect(lookAt(ms, 3)).toMatchObject({ replicas: 3, limitedBy: "Stabilization" });
+    expect(lookAt(300_000, 3)).toMatchObject({ replicas: 0, limitedBy: "None" });
+  });
+
   test("a build at zero is activated at once, also when a policy forbids every step", () => {
     const still = { ...DEFAULT_POLICY.behavior.scaleUp, selectPolicy: "Disabled" as const };
     const policy = { ...DEFAULT_POLICY, behavior: { ...DEFAULT_POLICY.behavior, scaleUp: still } };
