@@ -70,7 +70,10 @@ test("a happening becomes one Event, about the object, by the controller", async
   await untilSent(1);
   await api.bell.until(() => events().length === 1);
   expect(events()[0]).toMatchObject({
-    metadata: { namespace: "default", name: expect.stringMatching(/^a\.[0-9a-f-]{36}$/u) as string },
+    metadata: {
+      namespace: "default",
+      name: expect.stringMatching(/^a\.[0-9a-f]{16}-[0-9a-f]{8}$/u) as string,
+    },
     eventTime: "2026-01-01T00:00:00.000000Z",
     type: "Normal",
     reason: "ScaledUp",

@@ -7,7 +7,7 @@
  *
  * @see https://kubernetes.io/docs/reference/kubernetes-api/cluster-resources/event-v1/
  */
-import { randomUUID } from "node:crypto";
+import { randomBytes } from "node:crypto";
 import { sleep } from "./clock.ts";
 import { AlreadyExistsError, NotFoundError } from "./errors.ts";
 import type { KubeClient } from "./kube-client.ts";
@@ -57,6 +57,8 @@ const MEMORY_COUNT_MAX = 4_000;
 const QUEUE_COUNT_MAX = 1_000;
 const NOTE_CHARACTERS_MAX = 1_024;
 const NAME_CHARACTERS_MAX = 200;
+/** Events of one millisecond are told apart by a number below this. */
+const SUFFIX_COUNT = 0x1_0000;
 
 interface Series {
   readonly event: KubeEvent;
@@ -80,6 +82,7 @@ export class EventRecorder {
   readonly #stopping = new AbortController();
   #sending: Promise<void> | undefined;
   #droppedCount = 0;
+  #madeCount = 0;
 
   constructor(options: EventRecorderOptions) {
     this.#options = options;
@@ -140,9 +143,10 @@ export class EventRecorder {
     const { controller, instance, client } = this.#options;
     const { name, namespace = "default", uid, resourceVersion } = regarding;
     const { apiVersion = "", kind = "" } = happening.regarding;
+    const time = client.clock.wallTime();
     return {
-      metadata: { name: `${name.slice(0, NAME_CHARACTERS_MAX)}.${randomUUID()}`, namespace },
-      eventTime: microTime(client.clock.wallTime()),
+      metadata: { name: `${name.slice(0, NAME_CHARACTERS_MAX)}.${this.#makeSuffix(time)}`, namespace },
+      eventTime: microTime(time),
       type: happening.type,
       reason: happening.reason,
       action: happening.action,
@@ -158,6 +162,13 @@ export class EventRecorder {
         ...(regarding.namespace === undefined ? {} : { namespace: regarding.namespace }),
       },
     };
+  }
+
+  /** In the order of time: `kubectl describe` lists Events by their names, since it knows no times of this API version. */
+  #makeSuffix(time: Date): string {
+    this.#madeCount = (this.#madeCount + 1) % SUFFIX_COUNT;
+    const count = this.#madeCount.toString(16).padStart(4, "0");
+    return `${time.getTime().toString(16).padStart(12, "0")}${count}-${randomBytes(4).toString("hex")}`;
   }
 
   /** A series is written at most once in its time. */
