@@ -220,8 +220,16 @@ scenario(
     const finalizers = ["memflow.io/cleanup", "example.com/of-another"];
     await bench.apply(base.map((object) => ({ ...object, metadata: { ...object.metadata, finalizers } })));
 
+    const lease = {
+      apiVersion: "coordination.k8s.io/v1",
+      kind: "Lease",
+      metadata: { name: "memflow-operator" },
+    };
+    await bench.apply(lease);
+
     await releaseFinalizers(bench);
 
+    expect(await bench.kubectl(["get", "leases", "-o", "name"])).toBe("");
     const left = JSON.parse(
       await bench.kubectl(["get", "stores,taskqueues,workflows,schedules", "-o", "json"]),
     ) as {
@@ -270,6 +278,7 @@ async function releaseFinalizers(bench: ScenarioBench): Promise<void> {
         MEMFLOW_TOKEN_FILE: token,
         OPERATOR_NAMESPACE: bench.namespace,
         OPERATOR_SELECTOR: "app.kubernetes.io/component=operator",
+        LEASE: "memflow-operator",
         WATCH_NAMESPACES: "",
       },
     });

@@ -3,7 +3,7 @@ import { expect, onTestFinished, test } from "vitest";
 import { TASK_QUEUES } from "./api/index.ts";
 import { readConfig } from "./config.ts";
 import type { ControllerParts } from "./controllers.ts";
-import { CUSTOM_RESOURCE_DEFINITIONS, sourceOf } from "./kube/index.ts";
+import { CUSTOM_RESOURCE_DEFINITIONS, NAMESPACES, sourceOf } from "./kube/index.ts";
 import { runOperator } from "./operator.ts";
 import type { OperatorOptions, OperatorPorts } from "./operator.ts";
 import { recordLog } from "./testing/log-recorder.ts";
@@ -82,6 +82,25 @@ test("a process that found everything leads, and gives the lease back at its end
   const two = await startProcess(api);
   await two.says("leader");
   expect(one.entries.filter(({ level }) => level === "error")).toEqual([]);
+});
+
+test("at its end nothing waits for a process whose own namespace is being deleted, and at any other end all does", async () => {
+  const api = await startCluster();
+  const held = { namespace: "shop", name: "orders" };
+  const finalizers = ["memflow.io/drain", "example.com/of-another"];
+  api.cluster.create(TASK_QUEUES, { metadata: { ...held, finalizers } });
+  const finalizersOf = (): unknown => api.cluster.find(TASK_QUEUES, held)?.metadata?.finalizers;
+  api.cluster.create(NAMESPACES, { metadata: { name: "memflow", finalizers: ["kubernetes"] } });
+  const one = await startProcess(api);
+  await one.says("leader");
+  await one.stop();
+  expect(finalizersOf()).toEqual(finalizers);
+
+  const two = await startProcess(api);
+  await two.says("leader");
+  api.cluster.delete(NAMESPACES, { name: "memflow" });
+  await two.stop();
+  expect(finalizersOf()).toEqual(["example.com/of-another"]);
 });
 
 test("a lacking definition is named with the command that installs it, and waited for", async () => {

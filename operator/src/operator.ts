@@ -22,6 +22,7 @@ import {
 import type { Controller, HealthServer, KubeClientOptions, Log, Readiness } from "./kube/index.ts";
 import { makeMetrics } from "./metrics.ts";
 import type { OperatorMetrics } from "./metrics.ts";
+import { releaseObjectsAtUninstall } from "./release-objects.ts";
 import { StoreConnections } from "./stores/store-connections.ts";
 
 /** What a process is made of. */
@@ -184,6 +185,8 @@ class OperatorProcess {
     });
     try {
       await runtime.run(this.#signal);
+      const { namespace, watchNamespaces } = config;
+      await releaseObjectsAtUninstall({ client: this.#client, namespace, watchNamespaces, log });
     } finally {
       await Promise.all([events.stop(EVENTS_GRACE_MS), stores.close()]);
     }

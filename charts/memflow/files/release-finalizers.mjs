@@ -1,5 +1,5 @@
 /**
- * Takes MemFlow's finalizers off all objects, once the operator has gone.
+ * Takes MemFlow's finalizers off all objects, once the operator has gone, and removes the Lease that it leaves.
  *
  * Nobody would take them off later: deleting such an object, or its Kubernetes namespace, would wait for ever. What a
  * finalizer stood for does not happen then: schemas stay in their databases, workers go at once. An operator that is
@@ -13,7 +13,7 @@ const OPERATOR_END_MS = 90_000;
 const CONFLICT = 409;
 const NOT_FOUND = 404;
 
-const { OPERATOR_NAMESPACE: operatorNamespace, OPERATOR_SELECTOR: selector } = process.env;
+const { OPERATOR_NAMESPACE: operatorNamespace, OPERATOR_SELECTOR: selector, LEASE: lease } = process.env;
 const namespaces = (process.env.WATCH_NAMESPACES ?? "").split(",").filter((name) => name !== "");
 
 // An operator that still lives would put them back.
@@ -21,6 +21,11 @@ const query = new URLSearchParams({ labelSelector: selector });
 await waitFor("the end of the operator's pods", OPERATOR_END_MS, async () => {
   const { items } = await call("GET", `/api/v1/namespaces/${operatorNamespace}/pods?${query}`);
   return { done: items.length === 0, reason: `${items.length} are still there` };
+});
+
+// Its rights went with the release, before it could give the Lease back: the next one would wait for its end.
+await call("DELETE", `/apis/coordination.k8s.io/v1/namespaces/${operatorNamespace}/leases/${lease}`, {
+  accepted: [NOT_FOUND],
 });
 
 const scopes = namespaces.length === 0 ? [""] : namespaces.map((name) => `/namespaces/${name}`);

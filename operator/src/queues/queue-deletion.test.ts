@@ -2,7 +2,7 @@
 import { newId } from "@memflow/engine";
 import { expect, test } from "vitest";
 import { STORES, TASK_QUEUES } from "../api/index.ts";
-import { NAMESPACES } from "../kube/index.ts";
+import { nameOf, NAMESPACES, PODS } from "../kube/index.ts";
 import { startQueueCluster } from "./testing/queue-cluster.ts";
 import type { QueueCluster } from "./testing/queue-cluster.ts";
 import { workersWith } from "./testing/task-queues.ts";
@@ -103,6 +103,29 @@ test("a Store that is gone, or a namespace that goes, lets the queue go at once"
   remove(ending);
   await ending.pass();
   expect(isThere(ending)).toBe(false);
+});
+
+test("a queue is let go as soon as a namespace that goes takes its pods, and not held again", async () => {
+  const cluster = await workingCluster();
+  const { api } = cluster;
+  const finalizersOf = (): unknown => api.cluster.find(TASK_QUEUES, QUEUE)?.metadata?.finalizers ?? [];
+  const [pod] = api.cluster.list(PODS, () => true);
+  if (pod === undefined) throw new Error("the queue has no pod");
+  const slow = { ...pod, metadata: { ...pod.metadata, finalizers: ["example.com/grace"] } };
+  api.cluster.replace(PODS, slow, { manager: "kubelet" });
+  api.cluster.delete(PODS, nameOf(pod));
+  await cluster.settle();
+  expect(finalizersOf()).toEqual(["memflow.io/drain"]);
+
+  api.cluster.create(NAMESPACES, { metadata: { name: "shop", finalizers: ["kubernetes"] } });
+  api.cluster.delete(NAMESPACES, { name: "shop" });
+  await cluster.settle();
+  expect(finalizersOf()).toEqual([]);
+  const { resourceVersion: _, ...metadata } = slow.metadata;
+  api.cluster.replace(PODS, { ...slow, metadata: { ...metadata, finalizers: [] } }, { manager: "kubelet" });
+  cluster.run("b1", 2);
+  await cluster.settle();
+  expect(finalizersOf()).toEqual([]);
 });
 
 test("a database that does not answer holds the queue for its time and no longer, whatever was asked", async () => {

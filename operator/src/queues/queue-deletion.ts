@@ -79,7 +79,7 @@ export async function release(
 }
 
 /** Where the role may not ask, it is taken for living: the time limit ends the wait all the same. */
-async function isTerminating(name: string, { client, signal }: ReconcileContext): Promise<boolean> {
+export async function isTerminating(name: string, { client, signal }: ReconcileContext): Promise<boolean> {
   try {
     const found = await client.find(NAMESPACES, { name }, { signal });
     return found?.metadata?.deletionTimestamp !== undefined;

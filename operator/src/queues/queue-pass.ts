@@ -103,10 +103,13 @@ export async function writeStatus(
   if (!isWritten) return;
   const { conditions = [] } = status;
   const store = findCondition(status, "StoreReady");
-  if (store?.status === "False" && findCondition(previous, "StoreReady")?.status !== "False") {
+  const before = findCondition(previous, "StoreReady");
+  if (store?.status === "False" && before?.status !== "False") {
+    // Both were applied together, and the Store takes its time.
+    const isFirst = before === undefined && store.reason === "StoreNotReady";
     events.record({
       regarding: object,
-      type: "Warning",
+      type: isFirst ? "Normal" : "Warning",
       reason: "StoreNotReady",
       action: "Reconcile",
       note: store.message,

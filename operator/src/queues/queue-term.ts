@@ -10,7 +10,7 @@ import type { TaskQueue, TaskQueueStatus } from "@memflow/crds";
 import { conditionsOf, readTaskQueue } from "../api/index.ts";
 import type { ConnectedStore, TaskQueueObject } from "../api/index.ts";
 import { POD_DISRUPTION_BUDGETS, SERVICE_ACCOUNTS } from "../kube/index.ts";
-import type { Processed, ReconcileContext } from "../kube/index.ts";
+import type { Deployment, Processed, ReconcileContext } from "../kube/index.ts";
 import { BuildMaker } from "./build-maker.ts";
 import type { MadeBuild } from "./build-maker.ts";
 import {
@@ -32,7 +32,7 @@ import { CodeFinder, findMissingReference } from "./find-code.ts";
 import { findStore } from "./find-store.ts";
 import type { FoundStore } from "./find-store.ts";
 import { ObjectKeeper } from "./object-keeper.ts";
-import { decide, lookAtWork, release } from "./queue-deletion.ts";
+import { decide, isTerminating, lookAtWork, release } from "./queue-deletion.ts";
 import { gatherObjects } from "./queue-objects.ts";
 import type { BuildObjects, QueueObjects } from "./queue-objects.ts";
 import { buildFactsOf, statusOf, writeStatus } from "./queue-pass.ts";
@@ -102,6 +102,10 @@ export class QueueTerm {
   }
 
   async #pass(pass: Pass): Promise<Processed | undefined> {
+    if (await this.#losesItsNamespace(pass)) {
+      await setFinalizer(pass.object, false, pass.context);
+      return undefined;
+    }
     const store = findStore(this.#dependencies, pass.taskQueue);
     if (store.kind === "Missing") return this.#hold(pass, store.hindrance);
     const queueName = queueNameOf(pass.taskQueue);
@@ -115,6 +119,24 @@ export class QueueTerm {
       return { requeueAfterMs: RETRY_MS };
     }
     return this.#rollOut(pass, store, look);
+  }
+
+  /**
+   * A namespace that is deleted loses its pods first; the rest follows in any order, among it our right to take a finalizer
+   * off. So that is done when pods go.
+   */
+  async #losesItsNamespace({ object, objects, context }: Pass): Promise<boolean> {
+    const pods = [...objects.values()].flatMap((build) => build.pods);
+    const isLosingPods = pods.some(({ metadata }) => metadata?.deletionTimestamp !== undefined);
+    return isLosingPods && isTerminating(object.metadata?.namespace ?? "", context);
+  }
+
+  async #mustHold(
+    { object, taskQueue, context }: Pass,
+    deployments: readonly Deployment[],
+  ): Promise<boolean> {
+    if (!wantsDrain(taskQueue, deployments)) return false;
+    return isHeld(object) || !(await isTerminating(object.metadata?.namespace ?? "", context));
   }
 
   /** Everything stays as it is. */
@@ -150,7 +172,7 @@ export class QueueTerm {
       await this.#maker.keepOld({ taskQueue, objects, store: store.part }, context);
     }
     const deployments = [...left.values()].flatMap(({ deployment }) => deployment ?? []);
-    await setFinalizer(pass.object, wantsDrain(taskQueue, deployments), context);
+    await setFinalizer(pass.object, await this.#mustHold(pass, deployments), context);
     const promote = taskQueue.metadata.annotations?.[PROMOTE_ANNOTATION];
     const isPromoted = plan.events.some(({ reason }) => reason === "VersionPromoted");
     await this.#tell(made, {
