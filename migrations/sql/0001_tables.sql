@@ -18,7 +18,8 @@ create table runs (
   closed_at timestamptz,
   expires_at timestamptz,
   parent_position integer,
-  retention_seconds integer not null default 604800,
+  -- How long it stays once it is closed, as its start said; null: as its workflow's definition says, or the store's settings.
+  retention_seconds integer,
   priority smallint not null default 3,
   hook boolean not null default false,
   -- From here: what a step changes, together, so that the log of an update is short.

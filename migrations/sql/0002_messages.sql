@@ -228,7 +228,7 @@ begin
     workflow_name, workflow_id, dialect, build_id, watchers, input, options
   )
   select m.run, coalesce(m.entity, m.run), m.parent, m.parent_position, coalesce(m.hook, false),
-    clock_timestamp() + make_interval(secs => coalesce(m.delay_ms, 0) / 1000), coalesce(m.retention_seconds, 604800),
+    clock_timestamp() + make_interval(secs => coalesce(m.delay_ms, 0) / 1000), m.retention_seconds,
     coalesce(m.priority, 3), m.task_queue, m.workflow_name, m.workflow_id, coalesce(m.dialect, 'memflow'),
     coalesce(
       m.build_id, (select p.build_id from runs p where p.run_id = m.parent and p.task_queue = m.task_queue)
@@ -317,7 +317,16 @@ begin
     update runs r
     set status = family.status, failure = family.failure::json, owner = null, ready_at = null, busy = false,
       wake_at = null, epoch = r.epoch + 1, closed_at = clock_timestamp(),
-      expires_at = clock_timestamp() + make_interval(secs => coalesce(family.retention_seconds, r.retention_seconds))
+      expires_at = clock_timestamp() + make_interval(secs => coalesce(family.retention_seconds, r.retention_seconds, (
+        -- By the run's end, as in flush_runs.
+        select coalesce(
+          case family.status when 'completed' then d.completed_seconds else d.failed_seconds end,
+          case family.status when 'completed' then s.completed_seconds else s.failed_seconds end
+        )
+        from store_settings s
+        left join workflow_definitions d on d.task_queue = r.task_queue and d.workflow_name = r.workflow_name
+        where s.one
+      )))
     from before, family
     where r.run_id = any (v_family) and r.run_id = before.run_id and family.id = r.run_id
     returning r.run_id, before.owner, before.watchers, r.parent_run_id, r.parent_position, r.hook, r.workflow_name, r.failure

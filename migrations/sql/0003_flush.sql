@@ -106,7 +106,16 @@ begin
         owner = case when u.status is null then p_worker end,
         closed_at = case when u.status is not null then clock_timestamp() end,
         expires_at = case
-          when u.status is not null then clock_timestamp() + r.retention_seconds * interval '1 second'
+          when u.status is not null then clock_timestamp() + coalesce(r.retention_seconds, (
+            -- The definition's, else the store's; looked up at the end of a run alone, and only where its start said nothing.
+            select coalesce(
+              case u.status when 'completed' then d.completed_seconds else d.failed_seconds end,
+              case u.status when 'completed' then s.completed_seconds else s.failed_seconds end
+            )
+            from store_settings s
+            left join workflow_definitions d on d.task_queue = r.task_queue and d.workflow_name = r.workflow_name
+            where s.one
+          )) * interval '1 second'
         end
       from unnest(
         p_row, p_row_epoch, p_row_event_count, p_row_busy, p_row_wake_at, p_row_status, p_row_result, p_row_failure

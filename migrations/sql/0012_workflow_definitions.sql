@@ -12,6 +12,11 @@ create table workflow_definitions (
   -- {input, output, timeouts: {executionMs, runMs}, retry: {maximumAttempts, backoffCoefficient, initialIntervalMs,
   -- maximumIntervalMs}, retention: {completedMs, failedMs}, searchAttributes, defaultArgs}; what a manifest leaves out is left out.
   definition json not null,
+  -- Its retention, for those who close runs: null where it leaves that to the store's settings.
+  completed_seconds integer generated always as (
+    ceil((definition #>> '{retention,completedMs}')::numeric / 1000)::integer
+  ) stored,
+  failed_seconds integer generated always as (ceil((definition #>> '{retention,failedMs}')::numeric / 1000)::integer) stored,
   constraint workflow_definitions_pkey primary key (task_queue, workflow_name)
 );
 

@@ -7,7 +7,7 @@ import type { ConnectionConfig } from "./connection.ts";
 import { guid } from "./guid.ts";
 import { WorkflowHandle } from "./handle.ts";
 import type { HookOptions } from "./workflow/index.ts";
-import { RETENTION_DEFAULT_SECONDS, checkName, checkStart } from "./options.ts";
+import { checkName, checkStart } from "./options.ts";
 import type { WorkflowOptions } from "./options.ts";
 import { hookOf } from "./outside-hook.ts";
 import { sharedClient } from "./shared-clients.ts";
@@ -115,7 +115,7 @@ export class WorkflowClient {
       taskQueue,
       input: checked.input,
       options: checked.options,
-      retentionSeconds: checked.retentionSeconds ?? RETENTION_DEFAULT_SECONDS,
+      retentionSeconds: checked.retentionSeconds,
       entityType: checked.entityType,
       search: checked.search,
     };

@@ -25,7 +25,7 @@ export interface WorkflowOptions {
   /** The schema (default `memflow`). */
   readonly namespace?: string | undefined;
   readonly config?: WorkflowConfig | undefined;
-  /** Seconds that the finished run is kept (default 604,800: 7 days). */
+  /** Seconds that the finished run is kept (default: as its Workflow or Store says; 604,800, which is 7 days, where none does). */
   readonly expire?: number | undefined;
   /** True: the finished run is kept for good, as its children are (default false). */
   readonly persistent?: boolean | undefined;

@@ -14,7 +14,7 @@ export interface ReserveRequest {
   readonly taskQueue: string;
   readonly input: string | null;
   readonly options: string | null;
-  readonly retentionSeconds: number;
+  readonly retentionSeconds: number | null;
   readonly entityType: string | null;
   readonly search: string | null;
   /** After this time without a resume the id is free again. */

@@ -63,7 +63,8 @@ export interface StartRequest {
   /** JSON text of the run's options. */
   readonly options: string | null;
   readonly delayMs: number;
-  readonly retentionSeconds: number;
+  /** How long it stays once it is closed; null: as its workflow's definition says, or the store's settings. */
+  readonly retentionSeconds: number | null;
   /** The type of its entity, by which it is found; null or left out for none. */
   readonly entityType?: string | null;
   /** JSON text of its first search data; null or left out for none. */

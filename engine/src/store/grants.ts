@@ -24,6 +24,7 @@ const READ_ONLY = [
   "workflow_definitions",
   "workflow_definition_fence",
   "queue_builds",
+  "store_settings",
 ] as const;
 
 /**

@@ -118,7 +118,8 @@ function starts(count: number, workflowIdOf = (id: string): string => `w-${id}`)
       textArray(ids.map(() => "queue")),
       "channel",
       int8Array(ids.map(() => 0)),
-      int4Array(ids.map(() => 60)),
+      // Their ends look up how long they stay.
+      int4Array(ids.map(() => null)),
       jsonArray(ids.map(() => "[]")),
       jsonArray(ids.map(() => null)),
     ],

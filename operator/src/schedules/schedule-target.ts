@@ -61,7 +61,6 @@ export function findTarget(
   const store = storeObject && readStore(storeObject);
   if (store?.kind !== "Read")
     return missing("StoreNotReady", `Store "${queue.resource.spec.storeRef.name}" is not there or not valid`);
-  const retention = resource.spec.retention?.completed ?? store.resource.spec.retention.completed;
   const args = spec.args ?? resource.spec.defaultArgs ?? [];
   return {
     kind: "Found",
@@ -71,7 +70,8 @@ export function findTarget(
       taskQueue: queueNameOf(queue.resource),
       input: encodeArguments(args, { field: "spec.args" }),
       options: optionsOf(resource),
-      retentionSeconds: Math.ceil(durationMs(retention) / 1_000),
+      // The database knows both retentions, and what the run will have come to.
+      retentionSeconds: null,
     },
   };
 }

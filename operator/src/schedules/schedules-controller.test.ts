@@ -49,7 +49,7 @@ test("a Schedule becomes a row, and its next times are known", async () => {
       taskQueue: "work",
       input: '[{"region":"north"}]',
       options: null,
-      retentionSeconds: 604_800,
+      retentionSeconds: null,
     },
   });
 });

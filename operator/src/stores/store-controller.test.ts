@@ -2,7 +2,14 @@
 import { createServer, connect } from "node:net";
 import type { AddressInfo, Socket } from "node:net";
 import { once } from "node:events";
-import { migrate, quoteIdentifier, resolveConnection, Session } from "@memflow/engine/provision";
+import {
+  migrate,
+  quoteIdentifier,
+  readStoreSettings,
+  resolveConnection,
+  Session,
+  setStoreSettings,
+} from "@memflow/engine/provision";
 import { API_VERSION } from "@memflow/crds";
 import { expect, onTestFinished, test } from "vitest";
 import { STORES, TASK_QUEUES } from "../api/index.ts";
@@ -111,6 +118,33 @@ test("the workers' role writes runs, changes no migration and makes nothing", as
   for (const text of [`delete from ${schema}.schema_migrations`, `create table ${schema}.mine ()`]) {
     await expect(session.query({ text })).rejects.toMatchObject({ code: "42501" });
   }
+});
+
+test("the database has the Store's retention, and has it again when somebody wrote another", async () => {
+  const operated = await OperatedStore.start({ spec: { retention: { completed: "1h", failed: "90s" } } });
+  const written = async (): Promise<unknown> => {
+    await operated.settle();
+    return readStoreSettings(operated.admin, operated.schema);
+  };
+  expect(await written()).toEqual({ completedSeconds: 3_600, failedSeconds: 90 });
+  operated.change({ spec: { retention: { completed: "2h", failed: "90s" } } });
+  expect(await written()).toEqual({ completedSeconds: 7_200, failedSeconds: 90 });
+  await operated.admin.query({ text: `update ${operated.schema}.store_settings set failed_seconds = 1` });
+  operated.clock.advance(30_000);
+  expect(await written()).toEqual({ completedSeconds: 7_200, failedSeconds: 90 });
+});
+
+test("a leader of the past writes no settings", async () => {
+  const operated = await OperatedStore.start();
+  await operated.settle();
+  const later = { completedSeconds: 1, failedSeconds: 2, fence: 2 };
+  await setStoreSettings(operated.admin, operated.schema, later);
+  operated.clock.advance(30_000);
+  await expect(operated.reconcile()).rejects.toMatchObject({ code: "LEADER_FOLLOWED" });
+  expect(await readStoreSettings(operated.admin, operated.schema)).toEqual({
+    completedSeconds: 1,
+    failedSeconds: 2,
+  });
 });
 
 test("a status is not written because time went by, nor a Secret read again and again", async () => {

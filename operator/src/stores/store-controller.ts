@@ -171,6 +171,10 @@ class StoresReconciler {
       });
       return;
     }
+    if (step.kind === "WriteSettings") {
+      await life.writeSettings(store, step.settings, reached, context);
+      return;
+    }
     const event = await life.applyCredential(store, step, reached, context);
     if (event === undefined) return;
     const what = event === "RolesCreated" ? "a role was created" : "a new password was handed out";

@@ -11,7 +11,7 @@ import { SECRETS } from "../kube/index.ts";
 import type { Clock } from "../kube/index.ts";
 import type { CredentialStep, RoleObservation, Slot } from "./core/credential-plan.ts";
 import type { Credentials } from "./core/credentials.ts";
-import type { StoreStep } from "./core/plan-store.ts";
+import type { AudienceStep } from "./core/plan-store.ts";
 import { credentialsSecretName } from "./core/store-observation.ts";
 import type { Audience, AudienceObservation } from "./core/store-observation.ts";
 import {
@@ -107,10 +107,7 @@ export class StoreCredentials {
    *
    * @throws {RoleDeniedError} When the connection's role may not.
    */
-  async apply(
-    place: CredentialsPlace,
-    step: Exclude<StoreStep, { readonly kind: "Migrate" }>,
-  ): Promise<CredentialEvent> {
+  async apply(place: CredentialsPlace, step: AudienceStep): Promise<CredentialEvent> {
     if (step.kind === "Credential") return this.#applyCreated(place, step.audience, step.step);
     const reading = await readTaken(place, step.audience);
     if (reading.kind !== "Read") return undefined;

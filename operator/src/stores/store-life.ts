@@ -6,10 +6,17 @@
  */
 import { APPROVE_MIGRATION_ANNOTATION, durationMs } from "@memflow/crds";
 import type { Store } from "@memflow/crds";
-import { newestVersion, schemaVersion, toStoreError } from "@memflow/engine/provision";
+import {
+  newestVersion,
+  readStoreSettings,
+  schemaVersion,
+  setStoreSettings,
+  toStoreError,
+} from "@memflow/engine/provision";
+import type { StoreSettings } from "@memflow/engine/provision";
 import type { OperatorDependencies } from "../api/index.ts";
 import type { ReconcileContext } from "../kube/index.ts";
-import type { StoreStep } from "./core/plan-store.ts";
+import type { AudienceStep } from "./core/plan-store.ts";
 import type { SchemaObservation, StoreObservation } from "./core/store-observation.ts";
 import { MigrationAttempts } from "./migration-attempts.ts";
 import type { AttemptOutcome } from "./migration-attempts.ts";
@@ -40,6 +47,7 @@ export type LifeDependencies = Pick<OperatorDependencies, "followed" | "clock" |
 interface KnownSchema {
   readonly fingerprint: string;
   readonly observation: SchemaObservation;
+  readonly settings: StoreSettings | undefined;
   readonly readMs: number;
 }
 
@@ -96,13 +104,14 @@ export class StoreLife {
       return unreached(common, connection, pool, this.#migrations.observe(""));
     }
     try {
-      const schema = await this.#lookAtSchema(store, link, answer);
+      const { observation: schema, settings } = await this.#lookAtSchema(store, link, answer);
       const credentials = this.#credentialsPlace(store, { link, answer, schema }, context);
       const audiences = schema.version === 0 ? undefined : await this.#credentials.observe(credentials);
       const observation: StoreObservation = {
         ...common,
         connection,
         schema,
+        settings,
         migration: this.#migrations.observe(scopeOf(store, link, schema)),
         audiences,
         credentialsFailure: this.#failureOf(store, link),
@@ -126,7 +135,7 @@ export class StoreLife {
    */
   async applyCredential(
     store: StoredStore,
-    step: Exclude<StoreStep, { readonly kind: "Migrate" }>,
+    step: AudienceStep,
     reached: NonNullable<StoreLook["reached"]>,
     context: ReconcileContext,
   ): Promise<CredentialEvent> {
@@ -143,6 +152,20 @@ export class StoreLife {
       this.#denial = { scope: denialScope(store, reached.link), error, untilMs };
       return undefined;
     }
+  }
+
+  /** Tells the database what the Store says of all its runs. */
+  async writeSettings(
+    store: StoredStore,
+    settings: StoreSettings,
+    { link }: NonNullable<StoreLook["reached"]>,
+    { assertCurrent, fencingToken: fence }: ReconcileContext,
+  ): Promise<void> {
+    assertCurrent();
+    // Looked at again: only what stands is believed.
+    this.#schema = undefined;
+    await setStoreSettings(link.session, store.spec.schema, { ...settings, fence });
+    this.#dependencies.crashPoint("stores.settingsWritten");
   }
 
   /** Begins to migrate; `onEnd` hears of its end. */
@@ -191,19 +214,21 @@ export class StoreLife {
     };
   }
 
-  /** The list of migrations is read when something suggests that it changed, and now and then. */
-  async #lookAtSchema(store: StoredStore, link: Link, answer: ProbeAnswer): Promise<SchemaObservation> {
+  /** The list of migrations, and the settings, are read when something suggests that they changed, and now and then. */
+  async #lookAtSchema(store: StoredStore, link: Link, answer: ProbeAnswer): Promise<KnownSchema> {
     const { clock, resyncMs } = this.#dependencies;
     const known = this.#schema;
     const isFresh =
       known?.fingerprint === link.fingerprint &&
       known.observation.exists === answer.schemaExists &&
       clock.steadyMs() - known.readMs < resyncMs;
-    if (isFresh) return known.observation;
+    if (isFresh) return known;
     const version = answer.schemaExists ? await schemaVersion(link.session, store.spec.schema) : 0;
     const observation = { exists: answer.schemaExists, version };
-    this.#schema = { fingerprint: link.fingerprint, observation, readMs: clock.steadyMs() };
-    return observation;
+    const settings =
+      version === newestVersion() ? await readStoreSettings(link.session, store.spec.schema) : undefined;
+    this.#schema = { fingerprint: link.fingerprint, observation, settings, readMs: clock.steadyMs() };
+    return this.#schema;
   }
 
   #failureOf(store: StoredStore, link: Link): StoreObservation["credentialsFailure"] {
@@ -225,6 +250,7 @@ function unreached(
       ...common,
       connection,
       schema: undefined,
+      settings: undefined,
       migration,
       audiences: undefined,
       credentialsFailure: undefined,

@@ -70,7 +70,7 @@ test("HotMesh's environment variables change nothing", async () => {
   expect(await handle.result()).toEqual([0.01, 10_000]);
   expect(handle.workflowId).toHaveLength(23);
   const [run] = await query("select retention_seconds from runs where run_id = $1", [handle.runId]);
-  expect(run).toEqual({ retention_seconds: 604_800 });
+  expect(run).toEqual({ retention_seconds: null });
 });
 
 test("without notifications polling alone brings starts, signals and results", async () => {

@@ -48,7 +48,8 @@ export interface ScheduledRun {
   readonly input: string | null;
   /** JSON text of the run's options; null for none. */
   readonly options: string | null;
-  readonly retentionSeconds: number;
+  /** How long it stays once it is closed; null: as its workflow's definition says, or the store's settings. */
+  readonly retentionSeconds: number | null;
 }
 
 /** A schedule as it is asked for. */

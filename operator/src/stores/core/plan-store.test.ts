@@ -47,6 +47,7 @@ const READY: StoreObservation = {
   approvedVersion: undefined,
   connection: { kind: "Reachable", message: "db" },
   schema: { exists: true, version: 12 },
+  settings: { completedSeconds: 604_800, failedSeconds: 2_592_000 },
   migration: { isRunning: false, failedCount: 0, failure: undefined, waitMs: 0 },
   audiences: { worker: created(), gateway: created() },
   credentialsFailure: undefined,
@@ -273,4 +274,19 @@ test("nothing is done while a migration runs", () => {
   const audiences = { worker: created({ login: "Refused" }), gateway: created() };
   const migration = { ...READY.migration, isRunning: true };
   expect(planStore({ ...READY, audiences, migration }).step).toBeUndefined();
+});
+
+test("retention that the database has otherwise is written, once credentials are in order", () => {
+  const spec = specOf({ retention: { completed: "90s", failed: "2m1500ms" } });
+  const settings = { completedSeconds: 90, failedSeconds: 122 };
+  expect(planStore({ ...READY, spec }).step).toEqual({ kind: "WriteSettings", settings });
+  expect(planStore({ ...READY, spec, settings }).step).toBeUndefined();
+  expect(planStore({ ...READY, spec, settings: { ...settings, failedSeconds: 1 } }).step?.kind).toBe(
+    "WriteSettings",
+  );
+  const audiences = { worker: created({ login: "Refused" }), gateway: created() };
+  expect(planStore({ ...READY, spec, audiences }).step?.kind).toBe("Credential");
+  expect(
+    planStore({ ...READY, spec: { ...spec, migrations: mode("Verify").migrations }, schema: OLD }).step,
+  ).toBeUndefined();
 });

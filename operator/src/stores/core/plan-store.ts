@@ -4,7 +4,10 @@
  * Promises: every condition is claimed, with a reason that its kind documents; nothing is done in a database that is not
  * reached or in a schema that is not this operator's; credentials are not touched while a migration runs.
  */
-import type { STORE_CONDITIONS } from "@memflow/crds";
+import { durationMs } from "@memflow/crds";
+import type { STORE_CONDITIONS, StoreSpec } from "@memflow/crds";
+import { WORKER_CONNECTIONS_MAX } from "@memflow/engine/provision";
+import type { StoreSettings } from "@memflow/engine/provision";
 import type { ClaimOf } from "../../api/conditions.ts";
 import type { ClaimReason, StoreConditionType } from "./claim-reason.ts";
 import { planCredential } from "./credential-plan.ts";
@@ -16,6 +19,11 @@ import { versionText } from "./version-text.ts";
 /** One thing to do; then look again. */
 export type StoreStep =
   | { readonly kind: "Migrate" }
+  | { readonly kind: "WriteSettings"; readonly settings: StoreSettings }
+  | AudienceStep;
+
+/** One that gives an audience what it needs. */
+export type AudienceStep =
   | { readonly kind: "Credential"; readonly audience: Audience; readonly step: CredentialStep }
   /** Given and Shared: rights for the role, then the Secret. */
   | { readonly kind: "Grant"; readonly audience: Audience }
@@ -55,22 +63,38 @@ export function claimDeleting(message: string): StoreClaim {
   return { type: "Ready", status: "False", reason: "Deleting", message };
 }
 
-/** The total of connections that workers may open. */
-function connectionDemand({ spec, pool }: Pick<StoreObservation, "spec" | "pool">): number {
-  return pool.replicasMax * spec.pool.maxPerWorker;
+/** What a worker opens at most. */
+function workerConnections({ pool }: Pick<StoreSpec, "pool">): number {
+  return Math.min(pool.maxPerWorker, WORKER_CONNECTIONS_MAX);
 }
 
 function nextStep(observation: StoreObservation, reason: ClaimReason<"SchemaReady">): StoreStep | undefined {
-  const { migration, schema, credentialsFailure, audiences } = observation;
+  const { migration, schema } = observation;
   if (migration.isRunning || schema === undefined) return undefined;
   if (mayMigrate(observation)) return { kind: "Migrate" };
-  // Rights are those of this version's tables: credentials of another version stay as they are.
-  if (reason !== "UpToDate" || audiences === undefined || credentialsFailure !== undefined) return undefined;
+  return reason === "UpToDate" ? (credentialsStep(observation) ?? settingsStep(observation)) : undefined;
+}
+
+/** Rights are those of this version's tables: credentials of another version stay as they are. */
+function credentialsStep({ audiences, credentialsFailure }: StoreObservation): StoreStep | undefined {
+  if (audiences === undefined || credentialsFailure !== undefined) return undefined;
   for (const audience of AUDIENCES) {
     const step = audienceStep(audience, audiences[audience]);
     if (step !== undefined) return step;
   }
   return undefined;
+}
+
+function settingsStep({ spec, settings }: StoreObservation): StoreStep | undefined {
+  const wanted = settingsOf(spec);
+  const stands =
+    settings?.completedSeconds === wanted.completedSeconds && settings.failedSeconds === wanted.failedSeconds;
+  return stands ? undefined : { kind: "WriteSettings", settings: wanted };
+}
+
+function settingsOf({ retention }: Pick<StoreSpec, "retention">): StoreSettings {
+  const seconds = (duration: string): number => Math.ceil(durationMs(duration) / 1_000);
+  return { completedSeconds: seconds(retention.completed), failedSeconds: seconds(retention.failed) };
 }
 
 function audienceStep(audience: Audience, observation: AudienceObservation): StoreStep | undefined {
@@ -261,10 +285,11 @@ function claimMigrating({ migration, targetVersion }: StoreObservation): ClaimFo
 function claimPool(observation: StoreObservation): ClaimFor<"PoolExhausted"> {
   const { spec, pool } = observation;
   const type = "PoolExhausted";
-  const demand = connectionDemand(observation);
+  const each = workerConnections(spec);
+  const demand = pool.replicasMax * each;
   const sum =
     `${pool.replicasMax} replicas of ${pool.queueCount} ${pool.queueCount === 1 ? "queue" : "queues"} may open ` +
-    `${demand} connections (${spec.pool.maxPerWorker} each)`;
+    `${demand} connections (${each} each)`;
   if (demand > spec.pool.maxTotal) {
     const message = `${sum}, pool.maxTotal is ${spec.pool.maxTotal}: lower maxReplicas or raise maxTotal`;
     return { type, status: "True", reason: "OverMaxTotal", message };

@@ -1,5 +1,6 @@
 /** What is known of a Store when its next step is decided. */
 import type { StoreSpec } from "@memflow/crds";
+import type { StoreSettings } from "@memflow/engine/provision";
 import type { ClaimReason } from "./claim-reason.ts";
 import type { CredentialObservation } from "./credential-plan.ts";
 
@@ -63,6 +64,8 @@ export interface StoreObservation {
   readonly approvedVersion: string | undefined;
   readonly connection: ConnectionObservation;
   readonly schema: SchemaObservation | undefined;
+  /** What the schema says of all its runs; undefined where it has another version. */
+  readonly settings: StoreSettings | undefined;
   readonly migration: MigrationObservation;
   /** Undefined until the schema was looked at. */
   readonly audiences: Readonly<Record<Audience, AudienceObservation>> | undefined;
