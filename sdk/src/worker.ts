@@ -27,6 +27,8 @@ export interface WorkerTuning {
   readonly maxConcurrentActivities?: number | undefined;
   readonly maxConcurrentRuns?: number | undefined;
   readonly maxCachedRuns?: number | undefined;
+  /** Connections that the engine may open, 4 or more (default: as many as it likes, which is 8). */
+  readonly maxConnections?: number | undefined;
   readonly deadAfterMs?: number | undefined;
   readonly beatMs?: number | undefined;
   readonly blockedLoopKillMs?: number | undefined;

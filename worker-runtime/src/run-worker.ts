@@ -47,6 +47,7 @@ export async function runWorker(settings: WorkerSettings, observer: WorkerObserv
     options: {
       buildId: settings.buildId,
       maxConcurrentActivities: settings.activityMax,
+      maxConnections: settings.connectionMax,
       log: observer.log,
       onFatal: observer.onFatal,
     },

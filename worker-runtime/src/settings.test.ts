@@ -25,6 +25,7 @@ test("three variables are enough", () => {
   expect(readSettings(REQUIRED)).toEqual({
     databaseUrl: REQUIRED.MEMFLOW_DATABASE_URL,
     directDatabaseUrl: undefined,
+    connectionMax: 8,
     taskQueue: "research",
     module: "/app",
     namespace: "memflow",
@@ -40,6 +41,7 @@ test("every variable reaches its setting", () => {
   const settings = readSettings({
     ...REQUIRED,
     MEMFLOW_DIRECT_DATABASE_URL: "postgres://worker:secret@db:6432/app",
+    MEMFLOW_MAX_CONNECTIONS: "4",
     MEMFLOW_NAMESPACE: "tenant",
     MEMFLOW_HOST: "127.0.0.1",
     MEMFLOW_PORT: "0",
@@ -49,6 +51,7 @@ test("every variable reaches its setting", () => {
   });
   expect(settings).toMatchObject({
     directDatabaseUrl: "postgres://worker:secret@db:6432/app",
+    connectionMax: 4,
     namespace: "tenant",
     host: "127.0.0.1",
     port: 0,
@@ -70,6 +73,7 @@ test.each([
   ["MEMFLOW_PORT", "65536"],
   ["MEMFLOW_PORT", "http"],
   ["MEMFLOW_MAX_ACTIVITIES", "0"],
+  ["MEMFLOW_MAX_CONNECTIONS", "3"],
   ["MEMFLOW_MAX_ACTIVITIES", "1.5"],
   ["MEMFLOW_GRACE_MS", "-1"],
   ["MEMFLOW_TASK_QUEUE", "q".repeat(129)],

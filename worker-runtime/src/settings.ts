@@ -6,6 +6,7 @@
  * | MEMFLOW_DATABASE_URL | connection string of the Store's Postgres | required |
  * | MEMFLOW_DIRECT_DATABASE_URL | the same around a pooler in transaction mode, for LISTEN | none |
  * | MEMFLOW_DATABASE_URL_FILE, MEMFLOW_DIRECT_DATABASE_URL_FILE | file that holds it, where the variable itself is not set | none |
+ * | MEMFLOW_MAX_CONNECTIONS | connections that the worker may open, 4 to 50 | 8 |
  * | MEMFLOW_TASK_QUEUE | queue to serve | required |
  * | MEMFLOW_MODULE | folder or module with the workflows | required |
  * | MEMFLOW_NAMESPACE | schema of the Store | memflow |
@@ -24,6 +25,7 @@ export interface WorkerSettings {
   readonly databaseUrl: string;
   /** Around a pooler. */
   readonly directDatabaseUrl: string | undefined;
+  readonly connectionMax: number;
   readonly namespace: string;
   readonly taskQueue: string;
   readonly module: string;
@@ -55,6 +57,8 @@ interface SettingFault {
 const NAME_CHARACTERS_MAX = 128;
 const PORT_MAX = 65_535;
 const ACTIVITY_MAX = 100_000;
+/** With fewer a worker does not work, with more it does not work faster; a Store's `pool.maxPerWorker` may say up to 50. */
+const CONNECTION_BOUNDS = { fallback: 8, min: 4, max: 50 };
 const GRACE_MS_MAX = 24 * 3_600_000;
 
 /**
@@ -68,6 +72,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
   const settings: WorkerSettings = {
     databaseUrl: read.connectionString("MEMFLOW_DATABASE_URL") ?? read.path("MEMFLOW_DATABASE_URL"),
     directDatabaseUrl: read.connectionString("MEMFLOW_DIRECT_DATABASE_URL"),
+    connectionMax: read.integer("MEMFLOW_MAX_CONNECTIONS", CONNECTION_BOUNDS),
     namespace: read.text("MEMFLOW_NAMESPACE", "memflow"),
     taskQueue: read.text("MEMFLOW_TASK_QUEUE"),
     module: read.path("MEMFLOW_MODULE"),

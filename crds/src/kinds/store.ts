@@ -153,7 +153,11 @@ const migrations = withRules(
 
 const pool = withRules(
   z.strictObject({
-    maxPerWorker: integer(1, 50).default(5).describe("Connections per worker."),
+    maxPerWorker: integer(4, 50)
+      .default(5)
+      .describe(
+        "Connections that a worker may open: one each for its heartbeat, LISTEN, itself and its runs at least; more than 8 serve none.",
+      ),
     maxTotal: integer(1, 10_000)
       .default(80)
       .describe("Connections of all workers; PoolExhausted warns when the queues may open more."),
@@ -284,7 +288,7 @@ export const STORE_CONDITIONS = {
     reasons: {
       WithinLimits: "All replicas together stay below pool.maxTotal and the server's own limit.",
       OverMaxTotal:
-        "Replicas times pool.maxPerWorker is above pool.maxTotal: lower maxReplicas or raise maxTotal.",
+        "Replicas times what a worker opens (pool.maxPerWorker, 8 at most) is above pool.maxTotal: lower maxReplicas or raise maxTotal.",
       OverServerLimit: "The server allows fewer connections: raise max_connections or use a pooler.",
     },
   },

@@ -11,11 +11,14 @@ import { outside } from "./outside.ts";
 import { Session } from "./session.ts";
 
 /** How to make a notifier. */
-export interface NotifierOptions {
-  readonly source: ConnectionSource;
+export type NotifierOptions = (
+  | { readonly source: ConnectionSource }
+  /** Somebody else's, who closes it after this was closed. */
+  | { readonly session: Session }
+) & {
   /** The least time between two statements; default 5 ms. */
   readonly intervalMs?: number;
-}
+};
 
 const INTERVAL_MS = 5;
 /** Postgres refuses payloads of 8,000 bytes. */
@@ -34,6 +37,7 @@ const NOTIFY = {
 /** @see NotifierOptions */
 export class Notifier {
   readonly #session: Session;
+  readonly #isShared: boolean;
   readonly #intervalMs: number;
   #pending = new Map<string, Set<string>>();
   #pendingCount = 0;
@@ -43,10 +47,15 @@ export class Notifier {
   #droppedCount = 0;
   #closed = false;
 
-  constructor({ source, intervalMs = INTERVAL_MS }: NotifierOptions) {
+  constructor(options: NotifierOptions) {
+    this.#isShared = "session" in options;
     // The commit of a notification need not be durable.
-    this.#session = new Session({ source, purpose: "notify", settings: { synchronous_commit: "off" } });
-    this.#intervalMs = intervalMs;
+    const settings = { synchronous_commit: "off" };
+    this.#session =
+      "session" in options
+        ? options.session
+        : new Session({ source: options.source, purpose: "notify", settings });
+    this.#intervalMs = options.intervalMs ?? INTERVAL_MS;
   }
 
   /** Statements that Postgres confirmed. */
@@ -88,7 +97,7 @@ export class Notifier {
     await this.#sending;
     this.#send();
     await this.#sending;
-    await this.#session.close();
+    if (!this.#isShared) await this.#session.close();
   }
 
   #send(): void {

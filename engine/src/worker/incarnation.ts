@@ -72,10 +72,16 @@ export class Incarnation {
     const life = this.#life;
     const session = (purpose: string, settings: Record<string, string> = {}): Session =>
       new Session({ source: options.source, purpose, settings });
-    const reader = session("claim", { ...PLANNER_SETTINGS, synchronous_commit: "off" });
-    const settling = session("settle");
-    const laneSessions = Array.from({ length: options.lanes }, () => session("flush"));
-    this.#sessions = [reader, settling, ...laneSessions];
+    const { flushing, lanes, settlesAlone } = options.shares;
+    const writes = flushing === 0 || !settlesAlone;
+    // What writes waits for the disk, whoever it shares with; a claim alone need not.
+    const reader = session("claim", {
+      ...PLANNER_SETTINGS,
+      ...(writes ? {} : { synchronous_commit: "off" }),
+    });
+    const settling = settlesAlone ? session("settle") : reader;
+    const laneSessions = Array.from({ length: lanes }, () => (flushing === 0 ? reader : session("flush")));
+    this.#sessions = [...new Set([reader, settling, ...laneSessions])];
     const loader = new RunLoader({
       session: reader,
       queries,

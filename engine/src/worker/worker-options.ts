@@ -4,6 +4,8 @@
 import type { ConnectionSource } from "../store/connection-source.ts";
 import type { Invoke } from "../replay/run-machine.ts";
 import type { ActivityFunction } from "./activity-registry.ts";
+import { shareConnections } from "./connection-shares.ts";
+import type { ConnectionShares } from "./connection-shares.ts";
 
 /** A line for the log: a short message and its facts. */
 export interface WorkerLog {
@@ -27,6 +29,8 @@ export interface WorkerOptions {
   readonly maxCachedRuns?: number | undefined;
   /** Flushes that may be on their way at once (default 2). */
   readonly lanes?: number | undefined;
+  /** Connections that it may open, 4 or more (default: as many as it likes, which is 8). */
+  readonly maxConnections?: number | undefined;
   /** Silence after which the worker counts as dead (default 10,000). */
   readonly deadAfterMs?: number | undefined;
   /** Between two heartbeats (default 3,000). */
@@ -71,18 +75,22 @@ export const STUCK_AFTER = 10;
 
 /** The options with their defaults filled in. */
 export type ResolvedWorkerOptions = {
-  readonly [Name in Exclude<keyof WorkerOptions, "buildId" | "onFatal">]-?: NonNullable<WorkerOptions[Name]>;
-} & Pick<WorkerOptions, "buildId" | "onFatal">;
+  readonly [Name in Exclude<keyof WorkerOptions, "buildId" | "maxConnections" | "onFatal">]-?: NonNullable<
+    WorkerOptions[Name]
+  >;
+} & Pick<WorkerOptions, "buildId" | "onFatal"> & { readonly shares: ConnectionShares };
 
 export function resolveWorkerOptions(options: WorkerOptions): ResolvedWorkerOptions {
+  const shares = shareConnections(options.maxConnections, options.lanes ?? 2);
   return {
+    shares,
     source: options.source,
     schema: options.schema,
     buildId: options.buildId,
     maxConcurrentActivities: options.maxConcurrentActivities ?? 100,
     maxConcurrentRuns: options.maxConcurrentRuns ?? 1_000,
     maxCachedRuns: options.maxCachedRuns ?? 10_000,
-    lanes: options.lanes ?? 2,
+    lanes: shares.lanes,
     deadAfterMs: options.deadAfterMs ?? 10_000,
     beatMs: options.beatMs ?? 3_000,
     blockedLoopKillMs: options.blockedLoopKillMs ?? 30_000,

@@ -97,7 +97,9 @@ export class EngineWorker {
     this.#options = options;
     this.#queries = workerQueries(options.schema);
     this.#control = new Session({ source: options.source, purpose: "control" });
-    this.#notifier = new Notifier({ source: options.source });
+    this.#notifier = new Notifier(
+      options.shares.notifiesAlone ? { source: options.source } : { session: this.#control },
+    );
     const listening = listenSource(options.source);
     this.#listener =
       listening === undefined

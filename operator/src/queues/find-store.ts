@@ -1,7 +1,7 @@
 /** Whether the Store of a TaskQueue can serve it, and what its pods take from it. */
 import { queueNameOf } from "@memflow/crds";
 import type { TaskQueue } from "@memflow/crds";
-import { findCondition, holds, INDEX } from "../api/index.ts";
+import { findCondition, holds, INDEX, readStore } from "../api/index.ts";
 import type { ConnectedStore, OperatorDependencies, TaskQueueObject } from "../api/index.ts";
 import type { StorePart } from "./core/pod-template.ts";
 import type { ClaimFacts } from "./core/queue-claims.ts";
@@ -38,7 +38,11 @@ export function findStore(
     const why = findCondition(object.status, "Ready")?.message ?? "nobody has looked at it yet";
     return missing("StoreNotReady", `Store "${name}" is not ready: ${why}`);
   }
+  const reading = readStore(object);
+  if (reading.kind === "Faulty")
+    return missing("StoreNotReady", `Store "${name}" is not valid: ${reading.message}`);
   const part = {
+    connectionMax: reading.resource.spec.pool.maxPerWorker,
     secretName: workerSecret.name,
     schema: connected.schema,
     credentialsHash: credentialsHash ?? "",

@@ -50,6 +50,8 @@ export interface StorePart {
   readonly secretName: string;
   readonly schema: string;
   readonly credentialsHash: string;
+  /** The Store's `pool.maxPerWorker`. */
+  readonly connectionMax: number;
 }
 
 /** A pod template, as JSON. */
@@ -90,6 +92,7 @@ export function withStore(template: PodTemplate, store: StorePart): PodTemplate 
       valueFrom: { secretKeyRef: { ...keyOf(directUriKey), optional: true } },
     },
     { name: "MEMFLOW_NAMESPACE", value: store.schema },
+    { name: "MEMFLOW_MAX_CONNECTIONS", value: String(store.connectionMax) },
   ];
   const annotations = { ...metadata.annotations, [CREDENTIALS_ANNOTATION]: store.credentialsHash };
   const items = [{ key: authorityKey, path: authorityKey }];

@@ -191,15 +191,17 @@ test("an artefact is an image that is mounted", () => {
   expect(workerOf(own)).toMatchObject({ image: "own:1" });
 });
 
+const STORE = { secretName: "main-worker", schema: "shop", credentialsHash: "h1", connectionMax: 6 };
+
 test("the Store is laid over a template: its connection, and what rolls pods for new credentials", () => {
-  const store = { secretName: "main-worker", schema: "shop", credentialsHash: "h1" };
-  const template = withStore(render(), store);
+  const template = withStore(render(), STORE);
   expect(envOf(template)).toMatchObject({
     MEMFLOW_DATABASE_URL: { valueFrom: { secretKeyRef: { name: "main-worker", key: "uri" } } },
     MEMFLOW_DIRECT_DATABASE_URL: {
       valueFrom: { secretKeyRef: { name: "main-worker", key: "directUri", optional: true } },
     },
     MEMFLOW_NAMESPACE: "shop",
+    MEMFLOW_MAX_CONNECTIONS: "6",
     MEMFLOW_TASK_QUEUE: "orders",
   });
   expect(template.metadata.annotations).toEqual({ "memflow.io/credentials": "h1" });
@@ -210,8 +212,7 @@ test("the authority of the Store's server is where its connection strings say, b
     volumes: [{ name: "cache", emptyDir: {} }],
     containers: [{ name: "worker", volumeMounts: [{ name: "cache", mountPath: "/cache" }] }],
   };
-  const store = { secretName: "main-worker", schema: "shop", credentialsHash: "h1" };
-  const template = withStore(render(workersWith({ podTemplate: { spec } })), store);
+  const template = withStore(render(workersWith({ podTemplate: { spec } })), STORE);
   const items = [{ key: "ca.crt", path: "ca.crt" }];
   expect(template.spec["volumes"]).toEqual([
     { name: "tmp", emptyDir: {} },
