@@ -12,6 +12,7 @@ import {
   schemaVersion,
   setStoreSettings,
   toStoreError,
+  WORKER_CONNECTIONS_MAX,
 } from "@memflow/engine/provision";
 import type { StoreSettings } from "@memflow/engine/provision";
 import type { OperatorDependencies } from "../api/index.ts";
@@ -117,6 +118,7 @@ export class StoreLife {
         credentialsFailure: this.#failureOf(store, link),
         pool: {
           ...pool,
+          workerMax: WORKER_CONNECTIONS_MAX,
           serverMax: link.facts.pooled === "transaction" ? undefined : answer.connections.max,
         },
       };
@@ -254,7 +256,7 @@ function unreached(
       migration,
       audiences: undefined,
       credentialsFailure: undefined,
-      pool: { ...pool, serverMax: undefined },
+      pool: { ...pool, workerMax: WORKER_CONNECTIONS_MAX, serverMax: undefined },
     },
     reached: undefined,
     workersHash: undefined,

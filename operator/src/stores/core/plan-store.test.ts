@@ -51,7 +51,7 @@ const READY: StoreObservation = {
   migration: { isRunning: false, failedCount: 0, failure: undefined, waitMs: 0 },
   audiences: { worker: created(), gateway: created() },
   credentialsFailure: undefined,
-  pool: { queueCount: 1, replicasMax: 10, serverMax: 97 },
+  pool: { queueCount: 1, replicasMax: 10, workerMax: 8, serverMax: 97 },
 };
 
 const OLD = { exists: true, version: 11 } as const;
@@ -231,12 +231,12 @@ const CASES: readonly (readonly [string, Partial<StoreObservation>, string, stri
   ],
   [
     "more replicas than connections",
-    { pool: { queueCount: 2, replicasMax: 17, serverMax: 97 } },
+    { pool: { queueCount: 2, replicasMax: 17, workerMax: 8, serverMax: 97 } },
     "PoolExhausted=True/OverMaxTotal",
   ],
   [
     "a small server",
-    { pool: { queueCount: 1, replicasMax: 10, serverMax: 49 } },
+    { pool: { queueCount: 1, replicasMax: 10, workerMax: 8, serverMax: 49 } },
     "PoolExhausted=True/OverServerLimit",
   ],
 ];
@@ -274,6 +274,15 @@ test("nothing is done while a migration runs", () => {
   const audiences = { worker: created({ login: "Refused" }), gateway: created() };
   const migration = { ...READY.migration, isRunning: true };
   expect(planStore({ ...READY, audiences, migration }).step).toBeUndefined();
+});
+
+test("a worker is counted with what it opens, not with what it might", () => {
+  const spec = specOf({ pool: { maxPerWorker: 50, maxTotal: 80 } });
+  const claim = planStore({ ...READY, spec }).claims.find(({ type }) => type === "PoolExhausted");
+  expect(claim).toMatchObject({
+    reason: "WithinLimits",
+    message: expect.stringContaining("80 connections (8 each)"),
+  });
 });
 
 test("retention that the database has otherwise is written, once credentials are in order", () => {

@@ -6,20 +6,23 @@
  */
 import { durationMs } from "@memflow/crds";
 import type { STORE_CONDITIONS, StoreSpec } from "@memflow/crds";
-import { WORKER_CONNECTIONS_MAX } from "@memflow/engine/provision";
-import type { StoreSettings } from "@memflow/engine/provision";
 import type { ClaimOf } from "../../api/conditions.ts";
 import type { ClaimReason, StoreConditionType } from "./claim-reason.ts";
 import { planCredential } from "./credential-plan.ts";
 import type { CredentialStep } from "./credential-plan.ts";
 import { AUDIENCES, credentialsSecretName } from "./store-observation.ts";
-import type { Audience, AudienceObservation, StoreObservation } from "./store-observation.ts";
+import type {
+  Audience,
+  AudienceObservation,
+  SettingsObservation,
+  StoreObservation,
+} from "./store-observation.ts";
 import { versionText } from "./version-text.ts";
 
 /** One thing to do; then look again. */
 export type StoreStep =
   | { readonly kind: "Migrate" }
-  | { readonly kind: "WriteSettings"; readonly settings: StoreSettings }
+  | { readonly kind: "WriteSettings"; readonly settings: SettingsObservation }
   | AudienceStep;
 
 /** One that gives an audience what it needs. */
@@ -63,11 +66,6 @@ export function claimDeleting(message: string): StoreClaim {
   return { type: "Ready", status: "False", reason: "Deleting", message };
 }
 
-/** What a worker opens at most. */
-function workerConnections({ pool }: Pick<StoreSpec, "pool">): number {
-  return Math.min(pool.maxPerWorker, WORKER_CONNECTIONS_MAX);
-}
-
 function nextStep(observation: StoreObservation, reason: ClaimReason<"SchemaReady">): StoreStep | undefined {
   const { migration, schema } = observation;
   if (migration.isRunning || schema === undefined) return undefined;
@@ -92,7 +90,7 @@ function settingsStep({ spec, settings }: StoreObservation): StoreStep | undefin
   return stands ? undefined : { kind: "WriteSettings", settings: wanted };
 }
 
-function settingsOf({ retention }: Pick<StoreSpec, "retention">): StoreSettings {
+function settingsOf({ retention }: Pick<StoreSpec, "retention">): SettingsObservation {
   const seconds = (duration: string): number => Math.ceil(durationMs(duration) / 1_000);
   return { completedSeconds: seconds(retention.completed), failedSeconds: seconds(retention.failed) };
 }
@@ -285,7 +283,7 @@ function claimMigrating({ migration, targetVersion }: StoreObservation): ClaimFo
 function claimPool(observation: StoreObservation): ClaimFor<"PoolExhausted"> {
   const { spec, pool } = observation;
   const type = "PoolExhausted";
-  const each = workerConnections(spec);
+  const each = Math.min(spec.pool.maxPerWorker, pool.workerMax);
   const demand = pool.replicasMax * each;
   const sum =
     `${pool.replicasMax} replicas of ${pool.queueCount} ${pool.queueCount === 1 ? "queue" : "queues"} may open ` +

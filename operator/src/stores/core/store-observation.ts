@@ -1,6 +1,5 @@
 /** What is known of a Store when its next step is decided. */
 import type { StoreSpec } from "@memflow/crds";
-import type { StoreSettings } from "@memflow/engine/provision";
 import type { ClaimReason } from "./claim-reason.ts";
 import type { CredentialObservation } from "./credential-plan.ts";
 
@@ -55,6 +54,12 @@ export type AudienceObservation =
       readonly isGranted: boolean;
     };
 
+/** What the schema says of all its runs: how long closed ones stay. */
+export interface SettingsObservation {
+  readonly completedSeconds: number;
+  readonly failedSeconds: number;
+}
+
 /** All of it. */
 export interface StoreObservation {
   readonly name: string;
@@ -64,8 +69,8 @@ export interface StoreObservation {
   readonly approvedVersion: string | undefined;
   readonly connection: ConnectionObservation;
   readonly schema: SchemaObservation | undefined;
-  /** What the schema says of all its runs; undefined where it has another version. */
-  readonly settings: StoreSettings | undefined;
+  /** Undefined where it has another version. */
+  readonly settings: SettingsObservation | undefined;
   readonly migration: MigrationObservation;
   /** Undefined until the schema was looked at. */
   readonly audiences: Readonly<Record<Audience, AudienceObservation>> | undefined;
@@ -74,6 +79,8 @@ export interface StoreObservation {
   readonly pool: {
     readonly queueCount: number;
     readonly replicasMax: number;
+    /** Connections that a worker opens when nothing bounds it. */
+    readonly workerMax: number;
     /** What the server has for ordinary roles; undefined where it was not asked, or a pooler stands between. */
     readonly serverMax: number | undefined;
   };
