@@ -112,7 +112,13 @@ function objectsOf(name: string, uri: string): readonly object[] {
               { name: "PGDATA", value: "/var/lib/postgresql/data/server" },
             ],
             ports: [{ containerPort: PORT }],
-            readinessProbe: { exec: { command: ["pg_isready", "-q", "-h", "127.0.0.1"] }, periodSeconds: 1 },
+            // Seen at once when it is ready; on a busy node a slow answer is no outage.
+            readinessProbe: {
+              exec: { command: ["pg_isready", "-q", "-h", "127.0.0.1"] },
+              periodSeconds: 1,
+              timeoutSeconds: 5,
+              failureThreshold: 10,
+            },
             securityContext: {
               allowPrivilegeEscalation: false,
               capabilities: { drop: ["ALL"] },
