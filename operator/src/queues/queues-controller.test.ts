@@ -149,9 +149,10 @@ test("a gate's run goes to the new build alone; a failure promotes nothing, anot
   cluster.run("b2", 1);
   await cluster.settle();
   const runs = await cluster.database.sql<{ workflow_id: string }>(
-    "select workflow_id, build_id, workflow_name, input from :schema.runs",
+    "select workflow_id, build_id, workflow_name, input, options from :schema.runs",
   );
-  expect(runs).toMatchObject([{ build_id: "b2", workflow_name: "smoke", input: [{ n: 1 }] }]);
+  const once = { retry: { maximumAttempts: 1 } };
+  expect(runs).toMatchObject([{ build_id: "b2", workflow_name: "smoke", input: [{ n: 1 }], options: once }]);
   expect(cluster.condition("Progressing")).toBe("True GateRunning");
   await cluster.database.sql(
     `update :schema.runs set status = 'failed', failure = '{"message": "boom"}', closed_at = now(), ready_at = null`,

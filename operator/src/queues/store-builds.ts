@@ -4,7 +4,13 @@
  * Promises that all queues that ask at the same time are one statement, which began after each of them asked: who has just written
  * reads what it wrote.
  */
-import { newId, queueChannel, quoteIdentifier, toStoreError } from "@memflow/engine/provision";
+import {
+  newId,
+  normalizeRetryPolicy,
+  queueChannel,
+  quoteIdentifier,
+  toStoreError,
+} from "@memflow/engine/provision";
 import type { Statement } from "@memflow/engine/provision";
 import type { ConnectedStore } from "../api/index.ts";
 import type { GateRun, Route } from "./core/rollout-facts.ts";
@@ -36,6 +42,8 @@ export interface GateStart {
 }
 
 const STATEMENT_TIMEOUT_MS = 8_000;
+/** A gate is there to find failures: what fails once is not tried until it passes. */
+const ONE_ATTEMPT = normalizeRetryPolicy({ maximumAttempts: 1 }, "gate");
 const OPEN_RUNS_MAX = 10_000;
 
 interface RouteRow {
@@ -132,6 +140,7 @@ export class StoreBuilds {
       task_queue: queueName,
       build_id: buildId,
       input: input === undefined ? [] : [input],
+      options: { retry: ONE_ATTEMPT },
     };
     await this.#ask({
       text: `select count(*) from ${this.#schema}.insert_runs($1::json)`,
