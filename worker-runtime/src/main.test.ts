@@ -4,13 +4,16 @@ import type { ChildProcess } from "node:child_process";
 import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
+import { connect, createServer } from "node:net";
+import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import path from "node:path";
 import { createInterface } from "node:readline";
+import { pipeline } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { Client, MemFlow } from "@memflow/sdk";
 import pg from "pg";
-import { afterAll, afterEach, beforeEach, expect, test } from "vitest";
+import { afterAll, afterEach, beforeEach, expect, onTestFinished, test } from "vitest";
 
 const MAIN = fileURLToPath(new URL("main.ts", import.meta.url));
 const SDK = import.meta.resolve("@memflow/sdk");
@@ -64,6 +67,16 @@ afterEach(async () => {
 });
 
 afterAll(() => MemFlow.shutdown());
+
+/** A port where nobody listens. */
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, "127.0.0.1");
+  await once(server, "listening");
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  await once(server, "close");
+  return port;
+}
 
 /** A worker process and what it prints. */
 class WorkerUnderTest {
@@ -200,12 +213,38 @@ test("code that can't be loaded is named, with exit code 2", async () => {
   expect(worker.output).toContain("nowhere");
 });
 
-test("an unreachable database is named without its password, with exit code 1", async () => {
+test("a worker whose database is away is healthy, not ready, says why without its password, and serves once it is back", async () => {
+  const [databasePort, healthPort] = [await freePort(), await freePort()];
+  const url = Object.assign(new URL(DATABASE_URL), { hostname: "127.0.0.1", port: String(databasePort) });
   const worker = new WorkerUnderTest({
-    MEMFLOW_DATABASE_URL: "postgres://someone:secret@127.0.0.1:1/nowhere",
+    MEMFLOW_DATABASE_URL: url.href,
+    MEMFLOW_PORT: String(healthPort),
   });
+  await worker.line("the worker waits for it");
+  const ask = (what: string): Promise<Response> => fetch(`http://127.0.0.1:${healthPort}/${what}`);
+  expect((await ask("healthz")).status).toBe(200);
+  const readiness = await ask("readyz");
+  expect(readiness.status).toBe(503);
+  expect(await readiness.text()).toContain(`127.0.0.1:${databasePort}`);
+  expect((await ask("metrics")).status).toBe(200);
+
+  const { hostname, port } = new URL(DATABASE_URL);
+  const way = createServer((client) => {
+    const server = connect(Number(port), hostname);
+    // Either end may go first, and with an error: the other one follows.
+    pipeline(client, server, client, () => undefined);
+  });
+  way.listen(databasePort, "127.0.0.1");
+  onTestFinished(() => void way.close());
+  expect((await worker.ready()).port).toBe(healthPort);
+  expect(url.password).not.toBe("");
+  expect(worker.output).not.toContain(url.password);
+});
+
+test("a database that refuses the role ends the worker with exit code 1", async () => {
+  const url = Object.assign(new URL(DATABASE_URL), { username: "nobody_of_that_name", password: "secret" });
+  const worker = new WorkerUnderTest({ MEMFLOW_DATABASE_URL: url.href });
   expect(await worker.end()).toBe(1);
-  expect(worker.output).toContain("127.0.0.1:1");
   expect(worker.output).not.toContain("secret");
 });
 
