@@ -48,7 +48,12 @@ export default defineConfig({
     env: { NODE_OPTIONS: `--conditions=${SOURCE_CONDITION}` },
     testTimeout: 60_000,
     hookTimeout: 60_000,
-    reporters: ["default", "./scripts/compat-reporter.ts", "./scripts/plain-count-reporter.ts"],
+    reporters: [
+      "default",
+      "./scripts/compat-reporter.ts",
+      "./scripts/skip-reporter.ts",
+      "./scripts/plain-count-reporter.ts",
+    ],
     projects: [
       {
         extends: true,
