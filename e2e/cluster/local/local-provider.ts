@@ -19,6 +19,7 @@ import { succeeds } from "../command.ts";
 import { installPackages, missingPackages } from "../debian-packages.ts";
 import { isDockerInstalled, missingDocker, withDocker } from "../docker.ts";
 import { applyFakeNodes } from "../fake-nodes.ts";
+import { productImagesArchive } from "../product-images.ts";
 import { programPath, unbuiltPrograms, unfitMachine } from "../programs.ts";
 import type { ProgramName } from "../programs.ts";
 import type { Cluster, ClusterForm, ClusterProvider, StartOptions } from "../provider.ts";
@@ -63,10 +64,11 @@ export const localProvider: ClusterProvider = {
   },
   async prepare() {
     await installPackages(PACKAGES);
-    // Not for clusters: to build our images when our sources have changed.
+    // Clusters do without it: it builds our images, now and when their sources have changed.
     await withDocker(async () => {});
     for (const name of PROGRAMS) await programPath(name);
     for (const name of Object.keys(BASE_IMAGE_TAGS) as BaseImageName[]) await baseImageArchive(name);
+    await productImagesArchive();
   },
   start,
 };
