@@ -12,6 +12,7 @@ import type { ScenarioBench } from "./scenario-bench.ts";
 
 const CHARTS = fileURLToPath(new URL("../../../charts", import.meta.url));
 const RELEASE = "memflow";
+const SHARED_NAMESPACE = "memflow-system";
 const SELECTOR = "app.kubernetes.io/instance=memflow,app.kubernetes.io/component=operator";
 
 /** Where the operator runs. */
@@ -35,11 +36,12 @@ export interface OperatorInstallation {
 /** Installs definitions and operator where they are not there yet, and waits until a process of it leads. */
 export async function installOperator(
   bench: ScenarioBench,
-  { namespace = "memflow-system", values = {} }: OperatorInstallation = {},
+  { namespace = SHARED_NAMESPACE, values = {} }: OperatorInstallation = {},
 ): Promise<InstalledOperator> {
   await bench.cluster.loadImages([await productImagesArchive()]);
   const install = ["upgrade", "--install", "--wait", "--timeout", "90s", "--create-namespace"];
-  await bench.helm([...install, "--namespace", namespace, "memflow-crds", `${CHARTS}/memflow-crds`]);
+  // One release of the cluster, wherever the operator is: another could not take the definitions over.
+  await bench.helm([...install, "--namespace", SHARED_NAMESPACE, "memflow-crds", `${CHARTS}/memflow-crds`]);
   const settings = Object.entries({ ...imageValues(), ...values }).flatMap(([path, value]) => [
     "--set-json",
     `${path}=${JSON.stringify(value)}`,

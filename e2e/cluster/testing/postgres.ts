@@ -5,7 +5,7 @@
  */
 import { spawn } from "node:child_process";
 import { createInterface } from "node:readline";
-import type { V1Pod, V1Service } from "@kubernetes/client-node";
+import type { V1Pod } from "@kubernetes/client-node";
 import { namespaced } from "@memflow/operator/kube";
 import type { Wire } from "@memflow/operator/kube";
 import pg from "pg";
@@ -23,7 +23,6 @@ export interface ScenarioDatabase {
 }
 
 const PODS = namespaced<Wire<V1Pod>>("v1", "Pod", "pods");
-const SERVICES = namespaced<Wire<V1Service>>("v1", "Service", "services");
 const USER = "memflow";
 const PASSWORD = "memflow";
 const PORT = 5432;
@@ -40,9 +39,17 @@ export async function startPostgres(bench: ScenarioBench, name = "postgres"): Pr
     until: (pod) =>
       pod?.status?.conditions?.some(({ type, status }) => type === "Ready" && status === "True") === true,
   });
-  const hostUri = bench.cluster.podsReachable
-    ? await directAddress(bench, name)
-    : await forwardedAddress(bench, name);
+  return reachPostgres(bench, { pod: name, uri });
+}
+
+/** Reaches a Postgres that runs in a pod of the namespace, with the credentials and the database of its own address. */
+export async function reachPostgres(
+  bench: ScenarioBench,
+  { pod, uri }: { readonly pod: string; readonly uri: string },
+): Promise<ScenarioDatabase> {
+  const address = new URL(uri);
+  address.host = bench.cluster.podsReachable ? await directHost(bench, pod) : await forwardedHost(bench, pod);
+  const hostUri = address.href;
   const pool = new pg.Pool({ connectionString: hostUri, max: CONNECTIONS_MAX });
   // A connection of the pool that is lost while idle is made anew by the next query.
   pool.on("error", () => {});
@@ -58,15 +65,14 @@ function addressOf(host: string, port: number): string {
   return `postgres://${USER}:${PASSWORD}@${host}:${port}/${USER}`;
 }
 
-async function directAddress(bench: ScenarioBench, name: string): Promise<string> {
+async function directHost(bench: ScenarioBench, name: string): Promise<string> {
   const pod = await bench.client.get(PODS, { name, namespace: bench.namespace });
   const host = pod.status?.podIP;
   if (host === undefined) throw new Error(`pod "${name}" is ready and has no address`);
-  return addressOf(host, PORT);
+  return `${host}:${PORT}`;
 }
 
-async function forwardedAddress(bench: ScenarioBench, name: string): Promise<string> {
-  await bench.client.get(SERVICES, { name, namespace: bench.namespace });
+async function forwardedHost(bench: ScenarioBench, name: string): Promise<string> {
   const { kubectlProgram, kubeconfig } = bench.cluster;
   const target = ["port-forward", `pod/${name}`, `:${PORT}`, "--address", "127.0.0.1"];
   const child = spawn(kubectlProgram, ["--kubeconfig", kubeconfig, "-n", bench.namespace, ...target], {
@@ -75,7 +81,7 @@ async function forwardedAddress(bench: ScenarioBench, name: string): Promise<str
   bench.afterwards(async () => void child.kill());
   for await (const line of createInterface({ input: child.stdout })) {
     const [, port] = /127\.0\.0\.1:(\d+)/u.exec(line) ?? [];
-    if (port !== undefined) return addressOf("127.0.0.1", Number(port));
+    if (port !== undefined) return `127.0.0.1:${port}`;
   }
   throw new Error(`kubectl port-forward to pod "${name}" ended before it listened`);
 }
