@@ -100,6 +100,7 @@ function startWorker(settings: WorkerSettings, code: UserCode, observer: WorkerO
       buildId: settings.buildId,
       maxConcurrentActivities: settings.activityMax,
       maxConnections: settings.connectionMax,
+      maxConcurrentRuns: settings.runMax,
       log: observer.log,
       onFatal: observer.onFatal,
     },

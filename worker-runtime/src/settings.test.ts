@@ -32,6 +32,7 @@ test("three variables are enough", () => {
     host: undefined,
     port: 8_080,
     activityMax: 100,
+    runMax: 1_000,
     graceMs: 30_000,
     buildId: undefined,
   });
@@ -46,6 +47,7 @@ test("every variable reaches its setting", () => {
     MEMFLOW_HOST: "127.0.0.1",
     MEMFLOW_PORT: "0",
     MEMFLOW_MAX_ACTIVITIES: "7",
+    MEMFLOW_MAX_RUNS: "8",
     MEMFLOW_GRACE_MS: "0",
     MEMFLOW_BUILD_ID: "v2",
   });
@@ -56,6 +58,7 @@ test("every variable reaches its setting", () => {
     host: "127.0.0.1",
     port: 0,
     activityMax: 7,
+    runMax: 8,
     graceMs: 0,
     buildId: "v2",
   });
@@ -74,6 +77,7 @@ test.each([
   ["MEMFLOW_PORT", "http"],
   ["MEMFLOW_MAX_ACTIVITIES", "0"],
   ["MEMFLOW_MAX_CONNECTIONS", "3"],
+  ["MEMFLOW_MAX_RUNS", "0"],
   ["MEMFLOW_MAX_ACTIVITIES", "1.5"],
   ["MEMFLOW_GRACE_MS", "-1"],
   ["MEMFLOW_TASK_QUEUE", "q".repeat(129)],

@@ -13,6 +13,7 @@
  * | MEMFLOW_HOST | address of the health server | all addresses |
  * | MEMFLOW_PORT | port of the health server, 0 for any | 8080 |
  * | MEMFLOW_MAX_ACTIVITIES | activities at once, 1 to 100000 | 100 |
+ * | MEMFLOW_MAX_RUNS | runs that are worked on at once, 1 to 100000 | 1000 |
  * | MEMFLOW_GRACE_MS | how long activities may finish after SIGTERM | 30000 |
  * | MEMFLOW_BUILD_ID | name of this build of the code | none: runs are not pinned |
  *
@@ -32,6 +33,7 @@ export interface WorkerSettings {
   readonly host: string | undefined;
   readonly port: number;
   readonly activityMax: number;
+  readonly runMax: number;
   readonly graceMs: number;
   readonly buildId: string | undefined;
 }
@@ -59,6 +61,7 @@ const PORT_MAX = 65_535;
 const ACTIVITY_MAX = 100_000;
 /** With fewer a worker does not work, with more it does not work faster; a Store's `pool.maxPerWorker` may say up to 50. */
 const CONNECTION_BOUNDS = { fallback: 8, min: 4, max: 50 };
+const RUN_MAX = 100_000;
 const GRACE_MS_MAX = 24 * 3_600_000;
 
 /**
@@ -79,6 +82,7 @@ export function readSettings(environment: Readonly<Record<string, string | undef
     host: read.optional("MEMFLOW_HOST"),
     port: read.integer("MEMFLOW_PORT", { fallback: 8_080, min: 0, max: PORT_MAX }),
     activityMax: read.integer("MEMFLOW_MAX_ACTIVITIES", { fallback: 100, min: 1, max: ACTIVITY_MAX }),
+    runMax: read.integer("MEMFLOW_MAX_RUNS", { fallback: 1_000, min: 1, max: RUN_MAX }),
     graceMs: read.integer("MEMFLOW_GRACE_MS", { fallback: 30_000, min: 0, max: GRACE_MS_MAX }),
     buildId: read.optional("MEMFLOW_BUILD_ID"),
   };

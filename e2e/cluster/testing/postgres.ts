@@ -27,6 +27,7 @@ const USER = "memflow";
 const PASSWORD = "memflow";
 const PORT = 5432;
 const CONNECTIONS_MAX = 3;
+const SERVER_CONNECTIONS_MAX = 300;
 
 /** Starts Postgres as pod, Service and Secret of one name (default `postgres`) and waits until it answers. */
 export async function startPostgres(bench: ScenarioBench, name = "postgres"): Promise<ScenarioDatabase> {
@@ -112,18 +113,20 @@ function objectsOf(name: string, uri: string): readonly object[] {
             name: "postgres",
             image: BASE_IMAGE_TAGS.postgres,
             imagePullPolicy: "Never",
+            // Twenty workers and an operator have more than the default of 100.
+            args: ["-c", `max_connections=${SERVER_CONNECTIONS_MAX}`],
             env: [
               { name: "POSTGRES_USER", value: USER },
               { name: "POSTGRES_PASSWORD", value: PASSWORD },
               { name: "PGDATA", value: "/var/lib/postgresql/data/server" },
             ],
             ports: [{ containerPort: PORT }],
-            // Seen at once when it is ready; on a busy node a slow answer is no outage.
-            readinessProbe: {
+            // Asked only until it is there: each answer costs a process, and on a busy machine one may come late.
+            startupProbe: {
               exec: { command: ["pg_isready", "-q", "-h", "127.0.0.1"] },
               periodSeconds: 1,
-              timeoutSeconds: 5,
-              failureThreshold: 10,
+              timeoutSeconds: 10,
+              failureThreshold: 120,
             },
             securityContext: {
               allowPrivilegeEscalation: false,

@@ -34,6 +34,7 @@ export interface QueuePlan {
   readonly module: string;
   readonly replicas: number;
   readonly activityMax: number;
+  readonly runMax: number;
   readonly graceMs: number;
   readonly environment: Readonly<Record<string, string>>;
   /** Variables that a cluster takes from a Secret or ConfigMap; here they come from the caller's environment. */
@@ -129,6 +130,7 @@ function planQueue(placed: PlacedTaskQueue): QueuePlan {
     module: path.resolve(path.dirname(placed.file), metadata.annotations[DEV_MODULE_ANNOTATION] ?? "."),
     replicas: Math.min(REPLICA_MAX, Math.max(1, wanted)),
     activityMax: spec.workers.concurrency.activities,
+    runMax: spec.workers.concurrency.workflowTasks,
     graceMs: Math.min(GRACE_MS_MAX, durationMs(spec.workers.drain.timeout)),
     environment,
     inheritedVariables: spec.workers.env.filter((one) => one.valueFrom !== undefined).map((one) => one.name),

@@ -96,6 +96,7 @@ function workerVariables(plan: QueuePlan, databaseUrl: string): Record<string, s
     MEMFLOW_HOST: "127.0.0.1",
     MEMFLOW_PORT: "0",
     MEMFLOW_MAX_ACTIVITIES: String(plan.activityMax),
+    MEMFLOW_MAX_RUNS: String(plan.runMax),
     MEMFLOW_GRACE_MS: String(plan.graceMs),
   };
 }

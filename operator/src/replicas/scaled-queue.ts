@@ -119,7 +119,6 @@ export class ScaledQueue {
   #sleeps = false;
   #wokenMs = -Infinity;
   #ears: { readonly store: ScaledStore; readonly queueName: string; readonly end: () => void } | undefined;
-  #pollMs = UNREADABLE_MS;
 
   constructor(object: TaskQueueObject, key: string, dependencies: ReplicasDependencies) {
     this.key = key;
@@ -127,9 +126,10 @@ export class ScaledQueue {
     this.#dependencies = dependencies;
   }
 
-  /** How often it is to be observed. */
+  /** How often it is to be observed, as its spec says now. */
   get pollMs(): number {
-    return this.#pollMs;
+    const object = this.#dependencies.followed.taskQueues.store.get(this.key);
+    return (object && this.#read(object).policy?.pollIntervalMs) ?? UNREADABLE_MS;
   }
 
   /** Something of it changed: it may have to be planned anew though its load is the same. */
@@ -219,7 +219,6 @@ export class ScaledQueue {
     if (object === undefined || taskQueue === undefined || policy === undefined || isForced(taskQueue)) {
       return { lookAgainInMs: UNREADABLE_MS };
     }
-    this.#pollMs = policy.pollIntervalMs;
     const { answer } = look;
     const queueName = queueNameOf(taskQueue);
     const load = answer.kind === "Seen" ? answer.queue(queueName) : answer;

@@ -163,7 +163,9 @@ export const workers = z.strictObject({
   source: source.describe("Where the code comes from."),
   concurrency: z
     .strictObject({
-      workflowTasks: integer(1, SLOTS_MAX).default(100).describe("Runs held at once per worker."),
+      workflowTasks: integer(1, SLOTS_MAX)
+        .default(100)
+        .describe("Runs worked on at once per worker; those that only wait don't count."),
       activities: integer(1, SLOTS_MAX).default(100).describe("Activities at once per worker."),
     })
     .prefault({})

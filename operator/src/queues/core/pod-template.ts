@@ -209,6 +209,7 @@ function ownEnv({ taskQueue, queueName, buildId, code }: TemplateInput): readonl
     { name: "MEMFLOW_BUILD_ID", value: buildId },
     ...(module === undefined ? [] : [{ name: "MEMFLOW_MODULE", value: module }]),
     { name: "MEMFLOW_MAX_ACTIVITIES", value: String(concurrency.activities) },
+    { name: "MEMFLOW_MAX_RUNS", value: String(concurrency.workflowTasks) },
     { name: "MEMFLOW_GRACE_MS", value: String(durationMs(drain.timeout)) },
     { name: "MEMFLOW_PORT", value: String(HEALTH_PORT) },
   ];

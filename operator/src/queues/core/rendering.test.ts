@@ -73,7 +73,7 @@ test("a worker is told its queue, build, slots and time to finish; an image know
   const template = render(
     workersWith({
       drain: { timeout: "1500ms" },
-      concurrency: { activities: 7 },
+      concurrency: { activities: 7, workflowTasks: 8 },
       env: [{ name: "A", value: "b" }],
     }),
   );
@@ -81,6 +81,7 @@ test("a worker is told its queue, build, slots and time to finish; an image know
     MEMFLOW_TASK_QUEUE: "orders",
     MEMFLOW_BUILD_ID: "b1",
     MEMFLOW_MAX_ACTIVITIES: "7",
+    MEMFLOW_MAX_RUNS: "8",
     MEMFLOW_GRACE_MS: "1500",
     MEMFLOW_PORT: "8080",
     A: "b",
