@@ -16,8 +16,6 @@ export { readBuilds, startStore, taskQueue } from "./store.ts";
 export type { ScenarioStore, StoreOptions, TaskQueuePart } from "./store.ts";
 export { installEvaluation, reachEvaluationPostgres } from "./evaluation.ts";
 export { objectsLeft } from "./left-over.ts";
-export { startStore, taskQueue } from "./store.ts";
-export type { ScenarioStore, StoreOptions } from "./store.ts";
 export { OperatedWorld } from "./operated-world.ts";
 export type { WorldPicture, WorldPlace } from "./operated-world.ts";
 export { OperatorProcess, releaseLease } from "./operator-process.ts";
