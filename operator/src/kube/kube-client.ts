@@ -269,6 +269,30 @@ export class KubeClient {
   }
 
   /**
+   * What the server would make of a new object, without making it: checked, with defaults, and without what it does not serve.
+   *
+   * @param object - Its name is only what a name would begin with, so that it never clashes.
+   * @throws {InvalidError} When it would be refused.
+   * @see https://kubernetes.io/docs/reference/using-api/api-concepts/#dry-run
+   */
+  async preview<T extends KubeObject>(
+    type: ResourceType<T>,
+    object: T,
+    { fieldManager, signal }: WriteOptions,
+  ): Promise<T> {
+    const { name, ...metadata } = object.metadata ?? {};
+    const unnamed = { ...object, metadata: { ...metadata, generateName: `${name ?? ""}-` } };
+    return this.#sendFor<T>({
+      method: "POST",
+      path: collectionPath(type, metadata.namespace),
+      query: { dryRun: "All", fieldManager },
+      headers: JSON_TYPE,
+      ...bodyOf(type, unnamed),
+      signal,
+    });
+  }
+
+  /**
    * Replaces an object as it was read: with its resource version.
    *
    * @throws {ConflictError} When it changed since.

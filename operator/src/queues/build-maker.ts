@@ -72,6 +72,10 @@ export class BuildMaker {
     const { target, code, objects, store, revision } = parts;
     const kept = objects?.revisions.find(({ metadata }) => metadata?.name === target.revisionName);
     const template = kept === undefined ? this.#render(parts) : recordOf(kept).template;
+    if (kept === undefined && objects?.deployment === undefined) {
+      const refusal = await this.#tryImageVolume(target, template, context);
+      if (refusal !== undefined) return refusal;
+    }
     if (code !== undefined && !this.#hasCopy(target, kept !== undefined)) {
       const copy = codeConfigMapOf(target, code, target.revisionName);
       await createOnce({ type: CONFIG_MAPS, object: copy }, context);
@@ -132,6 +136,24 @@ export class BuildMaker {
     return configMaps.store.get(`${taskQueue.metadata.namespace ?? ""}/${revisionName}`) !== undefined;
   }
 
+  /** A server without image volumes may drop one without a word; its workers would run without code. */
+  async #tryImageVolume(
+    target: TargetBuild,
+    template: PodTemplate,
+    { client, signal }: KeepContext,
+  ): Promise<MadeBuild | undefined> {
+    if (target.taskQueue.spec.workers.source.artifact === undefined) return undefined;
+    const means = { fieldManager: FIELD_MANAGERS.queues, signal };
+    try {
+      const seen = await client.preview(DEPLOYMENTS, deploymentOf(target, template), means);
+      const isServed = seen.spec?.template.spec?.volumes?.some(({ image }) => image !== undefined);
+      return isServed === true ? undefined : refusalOf(target.taskQueue, "volumes[].image is dropped");
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      return refusalOf(target.taskQueue, error.message);
+    }
+  }
+
   async #tryDeployment(
     target: TargetBuild,
     template: PodTemplate,
@@ -142,9 +164,7 @@ export class BuildMaker {
       const deployment = await this.#keepDeployment(target, template, actual, context);
       return { kind: "Made", deployment, isNew: actual === undefined };
     } catch (error) {
-      const isRefusal =
-        error instanceof InvalidError || error instanceof BadRequestError || error instanceof ForbiddenError;
-      if (!isRefusal) throw error;
+      if (!isRefusal(error)) throw error;
       if (actual === undefined) await this.#clean(target, context);
       return refusalOf(target.taskQueue, error.message);
     }
@@ -187,6 +207,11 @@ export class BuildMaker {
 
 function nameBuild(taskQueue: TaskQueue, buildId: string): BuildName {
   return { taskQueue, buildId, deploymentName: deploymentNameOf(taskQueue.metadata.name, buildId) };
+}
+
+/** The server has looked at the object and does not want it. */
+function isRefusal(error: unknown): error is Error {
+  return error instanceof InvalidError || error instanceof BadRequestError || error instanceof ForbiddenError;
 }
 
 /** Servers without image volumes refuse the field; or they drop it, and then miss what kind of volume it is. */

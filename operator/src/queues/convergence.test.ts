@@ -61,7 +61,7 @@ async function live(
   for (const table of ["queue_builds", "workflow_ids", "runs"]) {
     await database.sql(`delete from :schema.${table}`);
   }
-  const cluster = await startQueueCluster(shared);
+  const cluster = await startQueueCluster({ shared });
   const isDead = arm(cluster, death);
   const settle = (): Promise<void> => cluster.settleInSpiteOf(DiedError);
   cluster.api.cluster.create(CONFIG_MAPS, {

@@ -8,6 +8,7 @@ import {
   POD_DISRUPTION_BUDGETS,
   SECRETS,
 } from "../kube/index.ts";
+import type { KubeObject } from "../kube/index.ts";
 import { startQueueCluster } from "./testing/queue-cluster.ts";
 import type { QueueCluster } from "./testing/queue-cluster.ts";
 import { workersWith } from "./testing/task-queues.ts";
@@ -305,6 +306,23 @@ test("a template that the API server refuses is told with its answer, and leaves
   expect(cluster.condition("Progressing")).toBe("False InvalidTemplate");
   expect(cluster.deployments).toHaveLength(1);
   expect(await cluster.routes()).toEqual(["b1 Current 100"]);
+});
+
+test("a server that drops image volumes without a word is told from one that has them", async () => {
+  const spec = { workers: { source: { artifact: { image: "shop/code:1" } } } };
+  const withVolumes = await startQueueCluster();
+  withVolumes.apply(spec);
+  await withVolumes.settle();
+  expect(withVolumes.condition("CodeReady")).toBe("True SourceReady");
+  const admit = (object: KubeObject): KubeObject =>
+    JSON.parse(JSON.stringify(object), (key, value: unknown) =>
+      key === "volumes" ? [] : value,
+    ) as KubeObject;
+  const without = await startQueueCluster({ admit });
+  without.apply(spec);
+  await without.pass();
+  expect(without.condition("CodeReady")).toBe("False ImageVolumeUnsupported");
+  expect(without.deployments).toEqual([]);
 });
 
 test("without its Store a queue changes nothing of what runs", async () => {

@@ -45,7 +45,7 @@ import { OpenStore } from "../../stores/connected-store.ts";
 import { recordLog } from "../../testing/log-recorder.ts";
 import { ManualClock } from "../../testing/manual-clock.ts";
 import { MockApiServer } from "../../testing/mock-api/mock-api-server.ts";
-import type { RecordedRequest } from "../../testing/mock-api/mock-api-server.ts";
+import type { MockApiServerOptions, RecordedRequest } from "../../testing/mock-api/mock-api-server.ts";
 import { APPLIED_ANNOTATION } from "../object-keeper.ts";
 import { makeQueuesController } from "../queues-controller.ts";
 import { taskQueueManifest } from "./task-queues.ts";
@@ -72,6 +72,11 @@ const PASSES_MAX = 12;
 interface Pass {
   readonly requeueAfterMs: number | undefined;
   readonly writeCount: number;
+}
+
+/** How a cluster is made. */
+interface QueueClusterOptions extends Pick<MockApiServerOptions, "admit"> {
+  readonly shared?: Shared | undefined;
 }
 
 /** What clusters may have in common. */
@@ -364,10 +369,13 @@ export class QueueCluster {
 /**
  * Starts a cluster with a Store `main` that is ready.
  *
- * @param shared - Default: a database of its own.
+ * @param options - Default: a database of its own, and a server that serves every field.
  */
-export async function startQueueCluster(shared?: Shared): Promise<QueueCluster> {
-  const api = await MockApiServer.start({ types: TYPES });
+export async function startQueueCluster({
+  shared,
+  ...server
+}: QueueClusterOptions = {}): Promise<QueueCluster> {
+  const api = await MockApiServer.start({ types: TYPES, ...server });
   const cluster = new QueueCluster(api, shared ?? { database: await makeScratchStore(), fencingToken: 1 });
   onTestFinished(() => cluster.close());
   api.cluster.create(STORES, {

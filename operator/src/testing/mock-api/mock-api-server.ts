@@ -38,6 +38,8 @@ export interface MockApiServerOptions {
   readonly tls?: boolean;
   /** What a user may do, for who asks about its own rights (default: everything). Nothing is refused because of it. */
   readonly mayAccess?: (attributes: ResourceAttributes) => boolean;
+  /** What is left of an object that is sent, as on a server that does not serve some field (default: all of it). */
+  readonly admit?: (object: KubeObject) => KubeObject;
 }
 
 /** What is asked of a SelfSubjectAccessReview. */
@@ -75,6 +77,7 @@ export class MockApiServer {
   readonly #watches = new Set<WatchSession>();
   readonly #tls: boolean;
   readonly #mayAccess: (attributes: ResourceAttributes) => boolean;
+  readonly #admit: (object: KubeObject) => KubeObject;
   #connectionCount = 0;
 
   /** Starts a server on a free port. */
@@ -85,9 +88,15 @@ export class MockApiServer {
     return server;
   }
 
-  private constructor({ types = [], tls = false, mayAccess = () => true }: MockApiServerOptions) {
+  private constructor({
+    types = [],
+    tls = false,
+    mayAccess = () => true,
+    admit = (object) => object,
+  }: MockApiServerOptions) {
     this.#types = [LEASES, EVENTS, SELF_SUBJECT_ACCESS_REVIEWS, ...types];
     this.#mayAccess = mayAccess;
+    this.#admit = admit;
     this.#tls = tls;
     const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
       this.#serve(request, response).catch((error: unknown) => response.destroy(error as Error));
@@ -246,7 +255,7 @@ export class MockApiServer {
       }
       case "create":
         if (type === SELF_SUBJECT_ACCESS_REVIEWS) return this.#review(body as AccessReviewBody);
-        return this.cluster.create(type, inNamespace(route, body), means);
+        return this.#create(inNamespace(route, body), { route, url, manager });
       case "update":
         return this.cluster.replace(type, body as KubeObject, means);
       case "patch":
@@ -256,6 +265,15 @@ export class MockApiServer {
       default:
         throw new Refusal(405, "MethodNotAllowed", `${String(verb satisfies never)} is not allowed`);
     }
+  }
+
+  #create(
+    object: KubeObject,
+    { route, url, manager }: Pick<Exchange, "route" | "url"> & { readonly manager: string },
+  ): KubeObject {
+    const admitted = this.#admit(object);
+    if (url.searchParams.get("dryRun") === "All") return admitted;
+    return this.cluster.create(route.type, admitted, { manager, subresource: route.subresource });
   }
 
   #review(review: AccessReviewBody): object {
@@ -275,7 +293,7 @@ export class MockApiServer {
     const kind = request.headers["content-type"];
     if (kind === "application/apply-patch+yaml") {
       const force = url.searchParams.get("force") === "true";
-      return this.cluster.apply(type, inNamespace(route, body), { manager, subresource, force });
+      return this.cluster.apply(type, this.#admit(inNamespace(route, body)), { manager, subresource, force });
     }
     if (kind !== "application/merge-patch+json") {
       throw new Refusal(
