@@ -31,6 +31,13 @@ test.each(Object.entries(READERS))("a valid %s is read", (kind, read) => {
   expect(read(object ?? {})).toMatchObject({ kind: "Read", resource: { kind } });
 });
 
+test.each(Object.entries(READERS))("a %s is read once, however often it is asked about", (kind, read) => {
+  const objects = loadBaseObjects() as CustomObject[];
+  const object = objects.find((candidate) => candidate.kind === kind) ?? {};
+  expect(read(object)).toBe(read(object));
+  expect(read({ ...object })).not.toBe(read(object));
+});
+
 test("what other definitions let in is told by its field", () => {
   const metadata = { name: "main", namespace: "shop" };
   const spec = { connection: { secretRef: { name: "db" } }, schema: "UPPER" };

@@ -3,6 +3,9 @@
  *
  * The API server has checked it already. What still fails here was written while another version of the definitions was
  * installed: it is told as a fault with the field's name, and never acted on in part.
+ *
+ * An object is read once, whoever asks and however often: what a reflector's store gives out is never changed, and checking a
+ * TaskQueue takes a millisecond, which a thousand of them have for each other's every change.
  */
 import { scheduleSchema, storeSchema, taskQueueSchema, workflowSchema } from "@memflow/crds";
 import type { Schedule, Store, TaskQueue, Workflow } from "@memflow/crds";
@@ -15,20 +18,28 @@ export type ReadResource<Resource> =
   /** For a condition's message: each fault names its field. */
   | { readonly kind: "Faulty"; readonly message: string };
 
+/** What was read of objects that are still in use: the memory of a function of nothing but its argument. */
+type Known<Resource> = WeakMap<CustomObject, ReadResource<Resource>>;
+
+const STORES_READ: Known<Store> = new WeakMap();
+const TASK_QUEUES_READ: Known<TaskQueue> = new WeakMap();
+const WORKFLOWS_READ: Known<Workflow> = new WeakMap();
+const SCHEDULES_READ: Known<Schedule> = new WeakMap();
+
 export function readStore(object: CustomObject): ReadResource<Store> {
-  return read(storeSchema, object);
+  return readOnce(storeSchema, object, STORES_READ);
 }
 
 export function readTaskQueue(object: CustomObject): ReadResource<TaskQueue> {
-  return read(taskQueueSchema, object);
+  return readOnce(taskQueueSchema, object, TASK_QUEUES_READ);
 }
 
 export function readWorkflow(object: CustomObject): ReadResource<Workflow> {
-  return read(workflowSchema, object);
+  return readOnce(workflowSchema, object, WORKFLOWS_READ);
 }
 
 export function readSchedule(object: CustomObject): ReadResource<Schedule> {
-  return read(scheduleSchema, object);
+  return readOnce(scheduleSchema, object, SCHEDULES_READ);
 }
 
 const METADATA_FIELDS = [
@@ -44,6 +55,18 @@ const METADATA_FIELDS = [
   "finalizers",
   "ownerReferences",
 ] as const;
+
+function readOnce<Resource>(
+  schema: z.ZodType<Resource>,
+  object: CustomObject,
+  known: Known<Resource>,
+): ReadResource<Resource> {
+  const before = known.get(object);
+  if (before !== undefined) return before;
+  const now = read(schema, object);
+  known.set(object, now);
+  return now;
+}
 
 function read<Resource>(schema: z.ZodType<Resource>, object: CustomObject): ReadResource<Resource> {
   // A server newer than us may send metadata of which we know nothing.

@@ -101,9 +101,12 @@ export class WorkflowViews {
   definitions(storeKey: string): readonly DefinitionRow[] {
     return this.#followed.taskQueues.store.find(INDEX.store, storeKey).flatMap((object) => {
       const queueKey = keyOf(identityOf(object));
+      const views = this.#ofQueue(queueKey);
+      // Most of many: they are not read for nothing.
+      if (views.length === 0) return [];
       const queue = this.queue(queueKey);
       if (queue === undefined) return [];
-      const valid = this.#ofQueue(queueKey).flatMap(({ read, schemas }) =>
+      const valid = views.flatMap(({ read, schemas }) =>
         read.kind === "Read" && schemas.kind === "Valid" ? [read.resource] : [],
       );
       return [...Map.groupBy(valid, workflowNameOf).values()].flatMap((rivals) => {
