@@ -25,7 +25,7 @@ import type { StorePart } from "./core/pod-template.ts";
 import { planRollout, versionsOf } from "./core/plan-rollout.ts";
 import { findPodFault } from "./core/pod-faults.ts";
 import { CLAIMED_CONDITIONS } from "./core/queue-claims.ts";
-import type { GateRun, RolloutFacts, RolloutPlan, VersionEvent } from "./core/rollout-facts.ts";
+import type { GateRun, RolloutFacts, RolloutPlan, Route, VersionEvent } from "./core/rollout-facts.ts";
 import { disruptionBudgetOf, serviceAccountOf } from "./core/worker-objects.ts";
 import { isHeld, setFinalizer, wantsDrain } from "./drain-finalizer.ts";
 import { CodeFinder, findMissingReference } from "./find-code.ts";
@@ -289,7 +289,8 @@ export class QueueTerm {
     if (routes === undefined) return;
     const wanted = routes.toSorted((left, right) => (left.buildId < right.buildId ? -1 : 1));
     const actual = look.routes.toSorted((left, right) => (left.buildId < right.buildId ? -1 : 1));
-    if (look.pinning === pinning && isDeepStrictEqual(wanted, actual)) return;
+    const isWritten = look.pinning === pinning && isDeepStrictEqual(wanted, actual);
+    if (isWritten && !(pinning === "AutoUpgrade" && hasLeftBehind(routes, look))) return;
     pass.context.assertCurrent();
     const queueName = queueNameOf(pass.taskQueue);
     await this.#buildsOf(store.connected).writeRoutes(queueName, { routes, pinning });
@@ -418,6 +419,13 @@ function inPlaceProgress(
   const updated = isCounted ? (status?.updatedReplicas ?? 0) : 0;
   if (updated >= desired) return progress;
   return { reason: "NewBuildStarting", message: `${updated} of ${desired} workers run the newest template` };
+}
+
+/** Whoever wrote the routes ended before it had let go of the runs that are pinned to old builds. */
+function hasLeftBehind(routes: readonly Route[], { openRuns }: BuildsLook): boolean {
+  return routes.some(
+    ({ buildId, role }) => role === "Draining" && (openRuns?.get(buildId)?.openRuns ?? 0) > 0,
+  );
 }
 
 function newestRevision({ revisions }: BuildObjects): number {

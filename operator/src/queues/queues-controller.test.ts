@@ -95,6 +95,26 @@ test("a new image is another build: it takes over once a worker is ready, and th
   expect(requeueAfterMs).toBe(15_000);
 });
 
+test("with AutoUpgrade nothing stays pinned to an old build, also when whoever said so ended before it let go", async () => {
+  const cluster = await servingCluster({ strategy: "AutoUpgrade" });
+  const pins = (): Promise<unknown> => cluster.database.sql("select build_id from :schema.runs");
+  cluster.run("b1", 1);
+  await cluster.database.insertRun({ task_queue: "orders", build_id: "b1" });
+  cluster.apply(build("b2", { strategy: "AutoUpgrade" }));
+  await cluster.settle();
+  cluster.run("b2", 1);
+  await cluster.settle();
+  expect(await pins()).toEqual([{ build_id: null }]);
+  // As a process leaves it that is killed between the routes and the runs.
+  await cluster.database.sql(
+    `select :schema.set_queue_builds('orders', '{"pinning": "AutoUpgrade", "builds": [
+      {"buildId": "b1", "role": "Draining", "sharePercent": 0}, {"buildId": "b2", "role": "Current", "sharePercent": 100}]}', 1)`,
+  );
+  await cluster.database.sql("update :schema.runs set build_id = 'b1'");
+  await cluster.settle();
+  expect(await pins()).toEqual([{ build_id: null }]);
+});
+
 test("a drained build stays for its delays and then leaves nothing behind", async () => {
   const cluster = await servingCluster({ draining: { scaledownDelay: "1m", deleteDelay: "1m" } });
   cluster.apply(build("b2", { draining: { scaledownDelay: "1m", deleteDelay: "1m" } }));

@@ -9,6 +9,7 @@ import {
   normalizeRetryPolicy,
   queueChannel,
   quoteIdentifier,
+  setQueueBuilds,
   toStoreError,
 } from "@memflow/engine/provision";
 import type { Statement } from "@memflow/engine/provision";
@@ -104,15 +105,21 @@ export class StoreBuilds {
     return find(queueName);
   }
 
-  /** Says which builds a queue has; refused once a newer leader has looked. */
+  /**
+   * Says which builds a queue has, and with AutoUpgrade lets go of the runs that are pinned to draining ones; refused once a newer
+   * leader has looked.
+   */
   async writeRoutes(
     queueName: string,
     { routes, pinning }: { readonly routes: readonly Route[]; readonly pinning: Pinning },
   ): Promise<void> {
-    await this.#ask({
-      text: `select ${this.#schema}.set_queue_builds($1, $2, $3)`,
-      values: [queueName, JSON.stringify({ pinning, builds: routes }), this.#fencingToken],
-    });
+    const { session, schema, source } = this.#store;
+    const set = { taskQueue: queueName, pinning, builds: routes, fence: this.#fencingToken };
+    try {
+      await setQueueBuilds(session, schema, set);
+    } catch (error) {
+      throw toStoreError(error, source);
+    }
   }
 
   /** How a gate's run fares. */

@@ -464,7 +464,7 @@ function addQueue(operated: OperatedStore, maxReplicas: number): void {
 test("queues that may open more connections than there are make a warning", async () => {
   const operated = await OperatedStore.start();
   await operated.settle();
-  addQueue(operated, 17);
+  addQueue(operated, 1_000);
   expect(reasonOf(await operated.settle(), "PoolExhausted")).toBe("OverMaxTotal");
   expect(operated.events.at(-1)).toBe("PoolLimitExceeded");
   operated.change({ spec: { pool: { maxPerWorker: 50, maxTotal: 10_000 } } });
