@@ -14,4 +14,6 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
     echo "create database \"${POSTGRES_DB:-$user}\"" | postgres --single -D "$PGDATA" postgres > /dev/null
   fi
 fi
+# A volume that comes to another pod with an fsGroup is opened to that group; Postgres refuses such a folder.
+chmod 700 "$PGDATA"
 exec postgres -D "$PGDATA" -c listen_addresses='*' -c unix_socket_directories=/dev/shm -c jit=off "$@"
