@@ -16,4 +16,6 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
 fi
 # A volume that comes to another pod with an fsGroup is opened to that group; Postgres refuses such a folder.
 chmod 700 "$PGDATA"
+# Left by a pod that was killed: here its number may be that of another process. A volume has one pod at a time.
+rm -f "$PGDATA/postmaster.pid"
 exec postgres -D "$PGDATA" -c listen_addresses='*' -c unix_socket_directories=/dev/shm -c jit=off "$@"
