@@ -34,14 +34,17 @@ export interface StatusWrite<Status extends StatusPart> {
 /**
  * Writes the status where it differs.
  *
- * @returns Whether a request was made that took effect; false also when the object is gone or another one of its name.
+ * @returns The object as it is now when a request was made that took effect; undefined also when the object is gone, or another
+ *   one has its name.
  */
-export async function applyStatus<Status extends StatusPart>(write: StatusWrite<Status>): Promise<boolean> {
-  if (isUpToDate(write)) return false;
+export async function applyStatus<Status extends StatusPart>(
+  write: StatusWrite<Status>,
+): Promise<CustomObject<Status> | undefined> {
+  if (isUpToDate(write)) return undefined;
   const { client, type, object, status, fieldManager, signal } = write;
   const { name, namespace, uid } = object.metadata ?? {};
   try {
-    await client.apply(
+    return await client.apply(
       type,
       {
         metadata: { name, namespace, uid },
@@ -49,10 +52,9 @@ export async function applyStatus<Status extends StatusPart>(write: StatusWrite<
       } as CustomObject<Status>,
       { fieldManager, subresource: "status", signal },
     );
-    return true;
   } catch (error) {
     // The uid in the body is a precondition: another object of the same name is refused.
-    if (error instanceof NotFoundError || error instanceof ConflictError) return false;
+    if (error instanceof NotFoundError || error instanceof ConflictError) return undefined;
     throw error;
   }
 }

@@ -90,7 +90,7 @@ export async function writeStatus(
   { object, context, previous }: Pick<Pass, "object" | "context" | "previous">,
   { status, told }: { readonly status: TaskQueueStatus; readonly told: readonly VersionEvent[] },
 ): Promise<void> {
-  const isWritten = await applyStatus({
+  const written = await applyStatus({
     client: context.client,
     type: TASK_QUEUES,
     object,
@@ -100,7 +100,7 @@ export async function writeStatus(
     fieldManager: FIELD_MANAGERS.queues,
     signal: context.signal,
   });
-  if (!isWritten) return;
+  if (written === undefined) return;
   const { conditions = [] } = status;
   const store = findCondition(status, "StoreReady");
   const before = findCondition(previous, "StoreReady");

@@ -130,7 +130,10 @@ test("a backfill is done once, and told at its begin and end", async () => {
   const backfills = [{ name: "may", startAt: "2026-05-01T00:00:00Z", endAt: "2026-05-03T12:00:00Z" }];
   cluster.addSchedule({ backfills });
   cluster.lead();
-  const { backfills: told } = await cluster.until(({ backfills: all = [] }) => all[0]?.phase === "Completed");
+  // An Event comes after the status that it tells of.
+  const { backfills: told } = await cluster.until(
+    ({ backfills: all = [] }) => all[0]?.phase === "Completed" && reasonsOf(cluster).length > 1,
+  );
   expect(told).toEqual([{ name: "may", phase: "Completed", started: 3 }]);
   expect(reasonsOf(cluster)).toEqual(["BackfillStarted", "BackfillCompleted"]);
   const runs = await cluster.sql<{ workflow_id: string }>("select workflow_id from :schema.runs order by 1");

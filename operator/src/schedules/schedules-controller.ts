@@ -11,7 +11,15 @@ import { LeaderFollowedError } from "@memflow/engine/provision";
 import type { ScheduleRecord } from "@memflow/engine/provision";
 import { applyStatus, conditionsOf, FIELD_MANAGERS, INDEX, readSchedule, SCHEDULES } from "../api/index.ts";
 import type { OperatorDependencies, ScheduleObject } from "../api/index.ts";
-import { errorFields, keyOf, nameOf, parseKey, sourceOf } from "../kube/index.ts";
+import {
+  compareResourceVersions,
+  errorFields,
+  identityOf,
+  keyOf,
+  nameOf,
+  parseKey,
+  sourceOf,
+} from "../kube/index.ts";
 import type { Controller, KubeObject, ObjectChange, Processed, ReconcileContext } from "../kube/index.ts";
 import { definitionOf } from "./schedule-definition.ts";
 import { claimsOf, STATUS_FIELDS, statusOf, storiesOf } from "./schedule-status.ts";
@@ -100,7 +108,9 @@ class Schedules {
     const object = this.#dependencies.followed.schedules.store.get(key);
     const written = this.#written.get(key);
     if (written === undefined) return object;
-    if (object?.metadata?.resourceVersion === written.basedOn) return { ...object, status: written.status };
+    const { uid, resourceVersion = "" } = object?.metadata ?? {};
+    const isOlder = (compareResourceVersions(resourceVersion, written.version) ?? 0) < 0;
+    if (isOlder && uid === written.uid) return { ...object, status: written.status };
     this.#written.delete(key);
     return object;
   }
@@ -214,9 +224,10 @@ class Schedules {
       fieldManager: FIELD_MANAGERS.schedules,
       signal: context.signal,
     });
-    const { resourceVersion } = object.metadata ?? {};
-    if (written) this.#written.set(key, { basedOn: resourceVersion, status: after });
-    if (!written || record === undefined) return;
+    if (written === undefined) return;
+    const { uid, resourceVersion } = identityOf(written);
+    this.#written.set(key, { uid, version: resourceVersion, status: after });
+    if (record === undefined) return;
     for (const story of storiesOf(before, after, { claims, record }))
       events.record({ regarding: object, action: "Schedule", ...story });
   }
@@ -309,8 +320,9 @@ interface Work {
 
 /** A status of ours. */
 interface Written {
-  /** The version of the object that it was written to. */
-  readonly basedOn: string | undefined;
+  readonly uid: string;
+  /** Of the object that has it: until the watch brings this one or a later one, what it shows is older. */
+  readonly version: string;
   readonly status: NonNullable<ScheduleObject["status"]>;
 }
 
