@@ -1,5 +1,6 @@
 /** Workers fire the schedules of their store, at the due moment, and hear of the ends that others wait for. */
 import { expect, onTestFinished, test } from "vitest";
+import { initialState } from "../schedules/core/state.ts";
 import { ScheduleKeeper } from "../schedules/schedule-keeper.ts";
 import { eventually } from "../testing/eventually.ts";
 import { definitionOf } from "../testing/scratch-schedule.ts";
@@ -52,17 +53,7 @@ test("a schedule of which nobody told is found by a poll", async () => {
     schedule_id: "s",
     next_at: new Date(nowMs),
     definition: JSON.stringify(definitionOf({ when: { everyMs: 1_000 } })),
-    state: JSON.stringify({
-      doneUntilMs: nowMs,
-      lastFireMs: null,
-      fired: 0,
-      missed: 0,
-      skipped: 0,
-      pausedOnFailure: false,
-      lastTrigger: null,
-      buffer: [],
-      backfills: [],
-    }),
+    state: JSON.stringify(initialState(nowMs)),
   });
   const count = await eventually("a run", async () => (await completed(store)) || undefined);
   expect(count).toBeGreaterThan(0);
