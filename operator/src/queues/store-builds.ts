@@ -9,10 +9,11 @@ import {
   normalizeRetryPolicy,
   queueChannel,
   quoteIdentifier,
+  readBuildRuns,
   setQueueBuilds,
   toStoreError,
 } from "@memflow/engine/provision";
-import type { Statement } from "@memflow/engine/provision";
+import type { BuildRuns, Statement } from "@memflow/engine/provision";
 import type { ConnectedStore } from "../api/index.ts";
 import type { GateRun, Route } from "./core/rollout-facts.ts";
 
@@ -45,7 +46,6 @@ export interface GateStart {
 const STATEMENT_TIMEOUT_MS = 8_000;
 /** A gate is there to find failures: what fails once is not tried until it passes. */
 const ONE_ATTEMPT = normalizeRetryPolicy({ maximumAttempts: 1 }, "gate");
-const OPEN_RUNS_MAX = 10_000;
 
 interface RouteRow {
   readonly task_queue: string;
@@ -53,13 +53,6 @@ interface RouteRow {
   readonly role: Route["role"];
   readonly share_percent: number;
   readonly pinning: Pinning;
-}
-
-interface OpenRow {
-  readonly task_queue: string;
-  readonly build_id: string;
-  readonly open_runs: number;
-  readonly unowned: number;
 }
 
 interface GateRow {
@@ -185,9 +178,9 @@ export class StoreBuilds {
       values: [names],
     });
     // After the routes: a build that gets no new runs by them has no others than those that are counted now.
-    const openRows = counted.length === 0 ? [] : await this.#countOpenRuns(counted);
+    const openRows = counted.length === 0 ? [] : await this.#countOpenRuns();
     const routes = Map.groupBy(rows, (row) => row.task_queue);
-    const openRuns = Map.groupBy(openRows, (row) => row.task_queue);
+    const openRuns = Map.groupBy(openRows, ({ taskQueue }) => taskQueue);
     return (name) => ({
       routes: (routes.get(name) ?? []).map(routeOf),
       pinning: routes.get(name)?.[0]?.pinning,
@@ -203,14 +196,13 @@ export class StoreBuilds {
     this.#isClaimed = true;
   }
 
-  #countOpenRuns(names: readonly string[]): Promise<readonly OpenRow[]> {
-    return this.#ask<OpenRow>({
-      text: `
-        select o.task_queue, o.build_id, o.open_runs::integer as open_runs, o.unowned::integer as unowned
-        from ${this.#schema}.observe_builds($2) o
-        where o.task_queue = any ($1)`,
-      values: [names, OPEN_RUNS_MAX],
-    });
+  async #countOpenRuns(): Promise<readonly BuildRuns[]> {
+    const { session, schema, source } = this.#store;
+    try {
+      return await readBuildRuns(session, schema);
+    } catch (error) {
+      throw toStoreError(error, source);
+    }
   }
 
   async #ask<Row extends object>(statement: Statement): Promise<readonly Row[]> {
@@ -230,6 +222,8 @@ function routeOf({ build_id: buildId, role, share_percent: sharePercent }: Route
   return { buildId, role, sharePercent };
 }
 
-function openRunsOf(rows: readonly OpenRow[]): ReadonlyMap<string, OpenRuns> {
-  return new Map(rows.map((row) => [row.build_id, { openRuns: row.open_runs, unowned: row.unowned }]));
+function openRunsOf(rows: readonly BuildRuns[]): ReadonlyMap<string, OpenRuns> {
+  return new Map(
+    rows.map(({ buildId, openRuns, unownedRuns }) => [buildId, { openRuns, unowned: unownedRuns }]),
+  );
 }
