@@ -43,6 +43,8 @@ export { Reflector } from "./reflector.ts";
 export type { ChangeHandler, ObjectChange, ReflectorOptions, ReflectorState } from "./reflector.ts";
 export { EVENTS, LEASES, metadataOf, namespaced } from "./resource-type.ts";
 export type { KubeEvent, Lease, ResourceType } from "./resource-type.ts";
+export { reviewAccess, reviewToken, SUBJECT_ACCESS_REVIEWS, TOKEN_REVIEWS } from "./reviews.ts";
+export type { AccessVerdict, ReviewedAccess, ReviewedUser, TokenQuestion } from "./reviews.ts";
 export { listenForStop, StopSignalError } from "./stop-signals.ts";
 export type { StopSignals } from "./stop-signals.ts";
 export { WatchIdleError } from "./watch-stream.ts";

@@ -42,6 +42,8 @@ export interface KubeClientOptions {
   readonly clock?: Clock;
   readonly random?: () => number;
   readonly guard?: WriteGuard;
+  /** As which the server's logs know us (default `memflow-operator`). */
+  readonly userAgent?: string;
   /** Hears of each try that ended; of a watch, when it began. */
   readonly onAnswer?: (answer: AnswerFacts) => void;
 }
@@ -147,7 +149,7 @@ export class KubeClient {
   constructor(options: KubeClientOptions, transport?: Transport) {
     this.#options = options;
     this.clock = options.clock ?? systemClock;
-    this.#transport = transport ?? new Transport(options.kubeConfig, this.clock);
+    this.#transport = transport ?? new Transport(options.kubeConfig, this.clock, options.userAgent);
   }
 
   /** The same client over the same connections, which asks before each write; closing either closes both. */

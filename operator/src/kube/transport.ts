@@ -72,6 +72,7 @@ export class Transport {
   readonly server: string;
   readonly #kubeConfig: KubeConfig;
   readonly #clock: Clock;
+  readonly #userAgent: string;
   #current: OpenDispatcher | undefined;
   /** Those of certificates that were replaced, until their last answers are complete. */
   readonly #retired = new Set<Dispatcher>();
@@ -79,7 +80,7 @@ export class Transport {
   /**
    * @throws {TypeError} When the kubeconfig has no current cluster.
    */
-  constructor(kubeConfig: KubeConfig, clock: Clock) {
+  constructor(kubeConfig: KubeConfig, clock: Clock, userAgent = "memflow-operator") {
     const cluster = kubeConfig.getCurrentCluster();
     if (!cluster) {
       throw new TypeError(
@@ -89,6 +90,7 @@ export class Transport {
     this.server = cluster.server.replace(/\/+$/u, "");
     this.#kubeConfig = kubeConfig;
     this.#clock = clock;
+    this.#userAgent = userAgent;
   }
 
   /** Sends a request and reads its whole answer. */
@@ -118,7 +120,7 @@ export class Transport {
       dispatcher,
       method: call.method,
       query: definedOf(call.query ?? {}),
-      headers: { accept: "application/json", "user-agent": "memflow-operator", ...call.headers, ...headers },
+      headers: { accept: "application/json", "user-agent": this.#userAgent, ...call.headers, ...headers },
       body: call.body ?? null,
       signal,
       // The call's own limit and a watch's idle limit are in force instead.

@@ -12,6 +12,7 @@ import { createServer as createHttpsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { KubeConfig } from "@kubernetes/client-node";
 import { SELF_SUBJECT_ACCESS_REVIEWS } from "../../kube/access.ts";
+import { SUBJECT_ACCESS_REVIEWS, TOKEN_REVIEWS } from "../../kube/reviews.ts";
 import { EVENTS, LEASES } from "../../kube/resource-type.ts";
 import type { ResourceType } from "../../kube/resource-type.ts";
 import type { KubeObject } from "../../kube/wire.ts";
@@ -38,6 +39,10 @@ export interface MockApiServerOptions {
   readonly tls?: boolean;
   /** What a user may do, for who asks about its own rights (default: everything). Nothing is refused because of it. */
   readonly mayAccess?: (attributes: ResourceAttributes) => boolean;
+  /** Answers a TokenReview with its status (default: the token is nobody's). */
+  readonly reviewToken?: (spec: TokenReviewSpec) => object;
+  /** Answers a SubjectAccessReview with its status (default: no). */
+  readonly reviewAccess?: (spec: AccessReviewSpec) => object;
   /** What is left of an object that is sent, as on a server that does not serve some field (default: all of it). */
   readonly admit?: (object: KubeObject) => KubeObject;
 }
@@ -48,6 +53,28 @@ export interface ResourceAttributes {
   readonly group: string;
   readonly resource: string;
   readonly namespace?: string;
+}
+
+/** What is asked of a TokenReview. */
+export interface TokenReviewSpec {
+  readonly token: string;
+  readonly audiences?: readonly string[];
+}
+
+/** What is asked of a SubjectAccessReview. */
+export interface AccessReviewSpec {
+  readonly user: string;
+  readonly uid?: string;
+  readonly groups?: readonly string[];
+  readonly extra?: Readonly<Record<string, readonly string[]>>;
+  readonly resourceAttributes: {
+    readonly verb: string;
+    readonly group: string;
+    readonly resource: string;
+    readonly subresource?: string;
+    readonly namespace?: string;
+    readonly name?: string;
+  };
 }
 
 /** A request that came. */
@@ -77,6 +104,8 @@ export class MockApiServer {
   readonly #watches = new Set<WatchSession>();
   readonly #tls: boolean;
   readonly #mayAccess: (attributes: ResourceAttributes) => boolean;
+  readonly #reviewToken: (spec: TokenReviewSpec) => object;
+  readonly #reviewAccess: (spec: AccessReviewSpec) => object;
   readonly #admit: (object: KubeObject) => KubeObject;
   #connectionCount = 0;
 
@@ -92,10 +121,14 @@ export class MockApiServer {
     types = [],
     tls = false,
     mayAccess = () => true,
+    reviewToken = () => ({ authenticated: false }),
+    reviewAccess = () => ({ allowed: false }),
     admit = (object) => object,
   }: MockApiServerOptions) {
-    this.#types = [LEASES, EVENTS, SELF_SUBJECT_ACCESS_REVIEWS, ...types];
+    this.#types = [LEASES, EVENTS, ...REVIEWS, ...types];
     this.#mayAccess = mayAccess;
+    this.#reviewToken = reviewToken;
+    this.#reviewAccess = reviewAccess;
     this.#admit = admit;
     this.#tls = tls;
     const onRequest = (request: IncomingMessage, response: ServerResponse): void => {
@@ -254,7 +287,7 @@ export class MockApiServer {
         return subresource === "scale" ? scaleOf(found) : inDetail(request, found);
       }
       case "create":
-        if (type === SELF_SUBJECT_ACCESS_REVIEWS) return this.#review(body as AccessReviewBody);
+        if (REVIEWS.includes(type)) return this.#review(type, body);
         return this.#create(inNamespace(route, body), { route, url, manager });
       case "update":
         return this.cluster.replace(type, body as KubeObject, means);
@@ -276,8 +309,16 @@ export class MockApiServer {
     return this.cluster.create(route.type, admitted, { manager, subresource: route.subresource });
   }
 
-  #review(review: AccessReviewBody): object {
-    return { ...review, status: { allowed: this.#mayAccess(review.spec.resourceAttributes) } };
+  #review(type: ResourceType<KubeObject>, review: unknown): object {
+    const { spec } = review as { readonly spec: unknown };
+    return { ...(review as object), status: this.#statusOfReview(type, spec) };
+  }
+
+  #statusOfReview(type: ResourceType<KubeObject>, spec: unknown): object {
+    if (type === TOKEN_REVIEWS) return this.#reviewToken(spec as TokenReviewSpec);
+    if (type === SUBJECT_ACCESS_REVIEWS) return this.#reviewAccess(spec as AccessReviewSpec);
+    const { resourceAttributes } = spec as { readonly resourceAttributes: ResourceAttributes };
+    return { allowed: this.#mayAccess(resourceAttributes) };
   }
 
   #patch(
@@ -321,14 +362,16 @@ interface Exchange {
   readonly response: ServerResponse;
 }
 
-interface AccessReviewBody {
-  readonly spec: { readonly resourceAttributes: ResourceAttributes };
-}
-
 interface DeleteBody {
   readonly preconditions?: { readonly uid?: string; readonly resourceVersion?: string };
 }
 
+/** What is asked by creating an object that nobody keeps. */
+const REVIEWS: readonly ResourceType<KubeObject>[] = [
+  SELF_SUBJECT_ACCESS_REVIEWS,
+  SUBJECT_ACCESS_REVIEWS,
+  TOKEN_REVIEWS,
+];
 /** Pieces of a slow body: enough for several reads of any client. */
 const SLOW_PIECE_COUNT = 20;
 
