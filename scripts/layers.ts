@@ -42,12 +42,19 @@ export const PACKAGE_RULES: readonly PackageRule[] = [
     testsMayImport: ["@memflow/engine", "@memflow/engine/testing/scratch-store"],
     folderMayImport: { "src/queues/testing": ["@memflow/engine/testing/scratch-store"] },
   },
-  { folder: "gateway", name: "@memflow/gateway", mayImport: ["@memflow/crds", "@memflow/sdk"] },
+  {
+    folder: "gateway",
+    name: "@memflow/gateway",
+    mayImport: ["@memflow/crds", "@memflow/engine", "@memflow/sdk", "@memflow/operator/kube"],
+    testsMayImport: ["@memflow/engine/testing", "@memflow/engine/testing/scratch-store"],
+  },
   {
     folder: "kubectl-memflow",
     name: "@memflow/cli",
-    mayImport: ["@memflow/crds", "@memflow/sdk"],
-    folderMayImport: { "src/dev": ["@memflow/engine", "@memflow/worker-runtime", "@memflow/operator/plan"] },
+    mayImport: ["@memflow/crds", "@memflow/sdk", "@memflow/gateway/client"],
+    folderMayImport: {
+      "src/dev": ["@memflow/engine", "@memflow/worker-runtime", "@memflow/operator/plan", "@memflow/gateway"],
+    },
   },
   { folder: "examples/research-agent", name: "@memflow/example-research-agent", mayImport: ["@memflow/sdk"] },
   { folder: "e2e", name: "@memflow/e2e", mayImport: "any" },
