@@ -56,6 +56,7 @@ async function judgeByGate(place: Place): Promise<void> {
   expect(await queue.progressing("GateTimedOut")).toContain("longer than 2s");
   expect(await queue.run("second")).toBe("v1");
   expect(await queue.countRuns("v2")).toBe(0);
+  expect(await queue.openRuns("v2")).toBe(0);
 
   await queue.apply("v2", { gate: { workflow: "passes", input: { depth: 1 } } });
   await queue.current("v2");
@@ -203,6 +204,17 @@ class QueueUnderTest {
     const { rows } = await database.query(
       `select count(*)::integer as count from ${schema}.runs
        where task_queue = $1 and build_id = $2 and workflow_id not like 'memflow-gate:%'`,
+      [this.#name, buildId],
+    );
+    return Number(rows[0]?.["count"]);
+  }
+
+  /** Of a build, those of gates too. */
+  async openRuns(buildId: string): Promise<number> {
+    const { database, schema } = this.#store;
+    const { rows } = await database.query(
+      `select count(*)::integer as count from ${schema}.runs
+       where task_queue = $1 and build_id = $2 and status = 'running'`,
       [this.#name, buildId],
     );
     return Number(rows[0]?.["count"]);

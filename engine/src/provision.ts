@@ -1,7 +1,7 @@
 /**
  * The engine's door for those who provide stores and look after them, such as the operator: connections, migrations,
  * sessions for statements of their own, to be woken when there is something to do, and the store's schedules. They start
- * no run but those of schedules and gates, and execute none.
+ * and end no run but those of schedules and gates, and execute none.
  *
  * To be woken by the starts of a queue: `assertUsable` says whether a pooler stands between, `listenSource` gives the
  * connection on which LISTEN works (undefined where only polling does), and a `Listener` on it hears `queueChannel`.
@@ -22,6 +22,7 @@ export { ScheduleKeeper } from "./schedules/schedule-keeper.ts";
 export type { ScheduleKeeperOptions } from "./schedules/schedule-keeper.ts";
 export { BUILD_RUNS_COUNT_MAX, moveRuns, readBuildRuns, setQueueBuilds } from "./store/builds.ts";
 export type { BuildRole, BuildRuns, QueueBuild, QueueBuilds, RunMove } from "./store/builds.ts";
+export { terminateRuns } from "./store/ended-runs.ts";
 export { grantStatements } from "./store/grants.ts";
 export { listenSource, resolveConnection, withPooled } from "./store/connection-source.ts";
 export type { ConnectionSource } from "./store/connection-source.ts";

@@ -25,6 +25,8 @@ import { clientQueries } from "../store/client-queries.ts";
 import type { ClientQueries } from "../store/client-queries.ts";
 import { listenSource } from "../store/connection-source.ts";
 import type { ConnectionSource } from "../store/connection-source.ts";
+import { noticesOf } from "../store/ended-runs.ts";
+import type { EndedRun } from "../store/ended-runs.ts";
 import { channelName, queueChannel } from "../store/identifiers.ts";
 import { withPayload } from "../store/json-member.ts";
 import { RETRY_BY_ID_MAX_MS } from "../store/flush-commit.ts";
@@ -180,15 +182,6 @@ interface Receipt {
   readonly kept_until: string | null;
 }
 
-interface StopReceipt {
-  readonly run_id: string;
-  readonly owner: string | null;
-  readonly watchers: readonly string[] | null;
-  readonly parent_run_id: string | null;
-  readonly parent_owner: string | null;
-  readonly parent_queue: string | null;
-}
-
 /** Events of one run that are read at once (client-queries.ts, eventsAfter). */
 const EVENT_PAGE = 5_000;
 /** Snapshots that one search brings up to date at most, newest first: pages of so many. */
@@ -209,7 +202,7 @@ export class StoreClient {
   readonly #listener: Listener | undefined;
   readonly #starts: GroupCommit<StartRequest, string>;
   readonly #signals: GroupCommit<SignalRequest, Receipt>;
-  readonly #stops: GroupCommit<StopRequest, readonly StopReceipt[]>;
+  readonly #stops: GroupCommit<StopRequest, readonly EndedRun[]>;
   readonly #hooks: GroupCommit<HookRequest, HookReceipt>;
   readonly #reservations: GroupCommit<ReserveRequest, string>;
   readonly #results: ResultWaiter;
@@ -390,12 +383,7 @@ export class StoreClient {
   /** Ends a run from outside; false when it had ended before. */
   async stop(request: StopRequest): Promise<boolean> {
     const ended = await this.#stops.add(request);
-    for (const row of ended) {
-      if (row.owner !== null)
-        this.#notifier.notify(channelName(this.#schema, "worker", row.owner), row.run_id);
-      for (const watcher of row.watchers ?? []) this.#notifier.notify(watcher, row.run_id);
-      this.#notifyTarget(row.parent_run_id, row.parent_owner, row.parent_queue);
-    }
+    for (const [channel, payload] of noticesOf(this.#schema, ended)) this.#notifier.notify(channel, payload);
     return ended.some(({ run_id: runId }) => runId === request.runId);
   }
 
@@ -720,7 +708,7 @@ export class StoreClient {
   }
 
   #stopFlush(): Pick<
-    ConstructorParameters<typeof GroupCommit<StopRequest, readonly StopReceipt[]>>[0],
+    ConstructorParameters<typeof GroupCommit<StopRequest, readonly EndedRun[]>>[0],
     "keyOf" | "statement" | "answers"
   > {
     return {
@@ -742,7 +730,7 @@ export class StoreClient {
           ),
         ],
       }),
-      answers: (_items, reply) => [reply === null ? [] : (JSON.parse(reply) as StopReceipt[])],
+      answers: (_items, reply) => [reply === null ? [] : (JSON.parse(reply) as EndedRun[])],
     };
   }
 }

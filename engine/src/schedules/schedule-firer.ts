@@ -7,6 +7,8 @@
  */
 import { InterruptedError, TerminatedError } from "../core/errors.ts";
 import { encodeFailure } from "../core/failure.ts";
+import { noticesOf } from "../store/ended-runs.ts";
+import type { EndedRun } from "../store/ended-runs.ts";
 import { channelName } from "../store/identifiers.ts";
 import { withPayload } from "../store/json-member.ts";
 import { newId } from "../store/new-id.ts";
@@ -47,15 +49,6 @@ interface Planned {
   readonly definition: ScheduleDefinition;
   readonly plan: FiringPlan;
   readonly starts: readonly (PlannedStart & { readonly runId: string })[];
-}
-
-interface EndedRun {
-  readonly run_id: string;
-  readonly owner: string | null;
-  readonly watchers: readonly string[] | null;
-  readonly parent_run_id: string | null;
-  readonly parent_owner: string | null;
-  readonly parent_queue: string | null;
 }
 
 /** What a round did, for those who wait. */
@@ -219,13 +212,7 @@ export class ScheduleFirer {
   #tell({ queues, ended }: Round): void {
     const { notify, schema } = this.#options;
     for (const queue of queues) notify(channelName(schema, "queue", queue), "runs");
-    for (const run of ended) {
-      if (run.owner !== null) notify(channelName(schema, "worker", run.owner), run.run_id);
-      for (const watcher of run.watchers ?? []) notify(watcher, run.run_id);
-      if (run.parent_owner !== null && run.parent_run_id !== null)
-        notify(channelName(schema, "worker", run.parent_owner), run.parent_run_id);
-      else if (run.parent_queue !== null) notify(channelName(schema, "queue", run.parent_queue), "runs");
-    }
+    for (const [channel, payload] of noticesOf(schema, ended)) notify(channel, payload);
   }
 }
 

@@ -51,7 +51,12 @@ export function gateWorkflowId(
   gate: NonNullable<TaskQueueSpec["versioning"]["rollout"]["gate"]>,
 ): string {
   const asked = hashOf(canonicalJson([taskQueue.metadata.uid, gate])).slice(0, SUFFIX_LENGTH);
-  return `memflow-gate:${queueNameOf(taskQueue)}:${buildId}:${asked}`;
+  return `${gateWorkflowIdPrefix(queueNameOf(taskQueue), buildId)}${asked}`;
+}
+
+/** How the workflow ids of all runs begin that judge a build, by whichever gate. */
+export function gateWorkflowIdPrefix(queueName: string, buildId: string): string {
+  return `memflow-gate:${queueName}:${buildId}:`;
 }
 
 /** SHA-256 in hexadecimal digits. */

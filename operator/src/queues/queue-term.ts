@@ -25,7 +25,14 @@ import type { StorePart } from "./core/pod-template.ts";
 import { planRollout, versionsOf } from "./core/plan-rollout.ts";
 import { findPodFault } from "./core/pod-faults.ts";
 import { CLAIMED_CONDITIONS } from "./core/queue-claims.ts";
-import type { GateRun, RolloutFacts, RolloutPlan, Route, VersionEvent } from "./core/rollout-facts.ts";
+import type {
+  GateEnd,
+  GateRun,
+  RolloutFacts,
+  RolloutPlan,
+  Route,
+  VersionEvent,
+} from "./core/rollout-facts.ts";
 import { disruptionBudgetOf, serviceAccountOf } from "./core/worker-objects.ts";
 import { isHeld, setFinalizer, wantsDrain } from "./drain-finalizer.ts";
 import { CodeFinder, findMissingReference } from "./find-code.ts";
@@ -163,6 +170,7 @@ export class QueueTerm {
     const gate = await this.#lookAtGate(made, store, facts);
     const plan = planRollout({ ...facts, gate });
     const events = [...target.events, ...plan.events];
+    for (const end of plan.endedGates) await this.#endGates(made, store, end);
     if (plan.startGate) events.push(await this.#startGate(made, store, facts.targetBuildId));
     await this.#route(made, store, plan, look);
     const left = await this.#remove(made, plan.removed);
@@ -281,6 +289,12 @@ export class QueueTerm {
     this.#dependencies.crashPoint("queues.gate-started");
     const note = `run "${workflowId}" of "${gate.workflow}" judges build "${buildId}"`;
     return { type: "Normal", reason: "GateStarted", note };
+  }
+
+  async #endGates({ taskQueue, context }: Pass, store: ReadyStore, end: GateEnd): Promise<void> {
+    context.assertCurrent();
+    await this.#buildsOf(store.connected).endGates(queueNameOf(taskQueue), end);
+    this.#dependencies.crashPoint("queues.gates-ended");
   }
 
   async #route(pass: Pass, store: ReadyStore, plan: RolloutPlan, look: BuildsLook): Promise<void> {
@@ -417,8 +431,12 @@ function inPlaceProgress(
   // What is counted may be of the template before.
   const isCounted = (status?.observedGeneration ?? 0) >= (metadata?.generation ?? 0);
   const updated = isCounted ? (status?.updatedReplicas ?? 0) : 0;
-  if (updated >= desired) return progress;
-  return { reason: "NewBuildStarting", message: `${updated} of ${desired} workers run the newest template` };
+  // A worker of the template before stays until one of the new template is ready in its place.
+  const left = isCounted ? (status?.replicas ?? 0) - updated : 0;
+  if (updated >= desired && left <= 0) return progress;
+  const stay = left > 0 ? `, ${left} still run the one before` : "";
+  const message = `${updated} of ${desired} workers run the newest template${stay}`;
+  return { reason: "NewBuildStarting", message };
 }
 
 /** Whoever wrote the routes ended before it had let go of the runs that are pinned to old builds. */

@@ -195,6 +195,49 @@ test("a gate's run goes to the new build alone; a failure promotes nothing, anot
   expect(cluster.phases()).toMatchObject({ b2: "Current" });
 });
 
+test("a gate that takes too long is ended with all that it started, and so is one of a build that is left", async () => {
+  const gate = { rollout: { gate: { workflow: "smoke", timeout: "1m" } } };
+  const cluster = await servingCluster();
+  const { database } = cluster;
+  const open = (): Promise<readonly unknown[]> =>
+    database.sql("select workflow_id from :schema.runs where status = 'running' order by workflow_id");
+  cluster.apply(build("b2", gate));
+  await cluster.settle();
+  cluster.run("b2", 1);
+  await cluster.settle();
+  const [judge] = await database.sql<{ run_id: string }>("select run_id from :schema.runs");
+  await database.insertRun({ task_queue: "orders", workflow_id: "its child", parent_run_id: judge?.run_id });
+  await database.insertRun({ task_queue: "orders", workflow_id: "of others", build_id: "b2" });
+  await database.sql("update :schema.runs set started_at = now() - interval '2 minutes'");
+  await cluster.settle();
+  expect(cluster.condition("Progressing")).toBe("False GateTimedOut");
+  expect(await open()).toEqual([{ workflow_id: "of others" }]);
+  cluster.restart();
+  await cluster.settle();
+  expect(cluster.condition("Progressing")).toBe("False GateTimedOut");
+  expect(eventsOf(cluster).filter((reason) => reason === "GateFailed")).toHaveLength(1);
+  await database.sql("delete from :schema.runs where workflow_id = 'of others'");
+
+  cluster.apply(build("b3", gate));
+  await cluster.settle();
+  cluster.run("b3", 1);
+  await cluster.settle();
+  expect(await open()).toEqual([
+    { workflow_id: expect.stringContaining("memflow-gate:orders:b3:") as string },
+  ]);
+  cluster.apply(build("b4"));
+  await cluster.settle();
+  expect(await open()).toEqual([]);
+  expect(Object.keys(cluster.phases())).not.toContain("b3");
+
+  // What was given up says nothing of the build.
+  cluster.apply(build("b3", gate));
+  await cluster.settle();
+  cluster.run("b3", 1);
+  await cluster.settle();
+  expect(cluster.condition("Progressing")).toBe("True GateRunning");
+});
+
 test("by hand, the annotation promotes, and the status says which value was acted on", async () => {
   const manual = { rollout: { strategy: "Manual" } };
   const cluster = await servingCluster(manual);
@@ -387,6 +430,9 @@ test("in place there is one Deployment, whose template changes", async () => {
   expect(cluster.deployments).toHaveLength(1);
   expect(JSON.stringify(cluster.deploymentOf("in-place").spec?.template)).toContain("shop/orders:2");
   expect(cluster.phases()).toEqual({ "in-place": "Current" });
+  expect(cluster.condition("Progressing")).toBe("True NewBuildStarting");
+  cluster.run("in-place", 2, 2, 3);
+  await cluster.settle();
   expect(cluster.condition("Progressing")).toBe("True NewBuildStarting");
   cluster.run("in-place", 2);
   await cluster.settle();

@@ -11,11 +11,13 @@ import {
   quoteIdentifier,
   readBuildRuns,
   setQueueBuilds,
+  terminateRuns,
   toStoreError,
 } from "@memflow/engine/provision";
 import type { BuildRuns, Statement } from "@memflow/engine/provision";
 import type { ConnectedStore } from "../api/index.ts";
-import type { GateRun, Route } from "./core/rollout-facts.ts";
+import { gateWorkflowIdPrefix } from "./build-names.ts";
+import type { GateEnd, GateRun, Route } from "./core/rollout-facts.ts";
 
 /** What the database knows of a queue's builds. */
 export interface BuildsLook {
@@ -43,6 +45,19 @@ export interface GateStart {
   readonly input: unknown;
 }
 
+/** How the run of a gate ends that is not waited for any more. */
+class GateEndedError extends Error {
+  readonly code: "GATE_TIMED_OUT" | "GATE_GIVEN_UP";
+
+  constructor(queueName: string, { buildId, why }: GateEnd) {
+    const isLate = why === "TimedOut";
+    const fate = isLate ? "took longer than it may" : "is not waited for any more";
+    super(`the gate of build "${buildId}" of queue "${queueName}" ${fate}`);
+    this.name = "GateEndedError";
+    this.code = isLate ? "GATE_TIMED_OUT" : "GATE_GIVEN_UP";
+  }
+}
+
 const STATEMENT_TIMEOUT_MS = 8_000;
 /** A gate is there to find failures: what fails once is not tried until it passes. */
 const ONE_ATTEMPT = normalizeRetryPolicy({ maximumAttempts: 1 }, "gate");
@@ -59,6 +74,7 @@ interface GateRow {
   readonly status: string;
   readonly age_ms: number;
   readonly failure: string | null;
+  readonly code: string | null;
 }
 
 /** All queues that asked, and what they will hear. */
@@ -120,12 +136,16 @@ export class StoreBuilds {
     const [row] = await this.#ask<GateRow>({
       text: `
         select r.status, extract(epoch from clock_timestamp() - r.started_at)::double precision * 1000 as age_ms,
-          coalesce(r.failure ->> 'message', r.status) as failure
+          coalesce(r.failure ->> 'message', r.status) as failure, r.failure ->> 'code' as code
         from ${this.#schema}.workflow_ids w join ${this.#schema}.runs r on r.run_id = w.run_id
         where w.workflow_id = $1`,
       values: [workflowId],
     });
-    if (row === undefined) return { state: "NotStarted" };
+    // What was given up is asked anew when it is wanted again.
+    if (row === undefined || row.code === ("GATE_GIVEN_UP" satisfies GateEndedError["code"])) {
+      return { state: "NotStarted" };
+    }
+    if (row.code === ("GATE_TIMED_OUT" satisfies GateEndedError["code"])) return { state: "TimedOut" };
     if (row.status === "running") return { state: "Running", startedMs: nowMs - Math.max(0, row.age_ms) };
     if (row.status === "completed") return { state: "Completed" };
     return { state: "Failed", message: row.failure ?? row.status };
@@ -150,6 +170,32 @@ export class StoreBuilds {
       text: "select pg_notify($1, '')",
       values: [queueChannel(this.#store.schema, queueName)],
     });
+  }
+
+  /** Ends what the gates of a build have started, and what that has started. */
+  async endGates(queueName: string, end: GateEnd): Promise<void> {
+    const rows = await this.#ask<{ readonly run_id: string }>({
+      text: `
+        with recursive line as (
+          select r.run_id, r.workflow_id, r.parent_run_id
+          from ${this.#schema}.runs r
+          where r.task_queue = $1 and r.build_id = $2 and r.status = 'running'
+          union
+          select line.run_id, r.workflow_id, r.parent_run_id
+          from line
+          join ${this.#schema}.runs r on r.run_id = line.parent_run_id
+        )
+        select distinct line.run_id from line where starts_with(line.workflow_id, $3)`,
+      values: [queueName, end.buildId, gateWorkflowIdPrefix(queueName, end.buildId)],
+    });
+    const runIds = rows.map((row) => row.run_id);
+    if (runIds.length === 0) return;
+    const { session, schema, source } = this.#store;
+    try {
+      await terminateRuns(session, schema, { runIds, failure: new GateEndedError(queueName, end) });
+    } catch (error) {
+      throw toStoreError(error, source);
+    }
   }
 
   #makeBatch(): Batch {

@@ -42,7 +42,7 @@ const turn: fc.Arbitrary<Turn> = fc.record({
   ready: fc.boolean(),
   fault: fc.boolean(),
   openRuns: fc.constantFrom(undefined, 0, 0, 3),
-  gate: fc.constantFrom("NotStarted", "Running", "Completed", "Failed"),
+  gate: fc.constantFrom("NotStarted", "Running", "Completed", "Failed", "TimedOut"),
   promote: fc.option(fc.constantFrom(...BUILD_IDS), { nil: undefined }),
   cut: fc.constantFrom("whole", "whole", "before", "after"),
 });

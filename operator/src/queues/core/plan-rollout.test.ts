@@ -66,6 +66,7 @@ test("a gate is run once a worker is ready, and only its success promotes", () =
     running: planRollout(takeover({ gate: { state: "Running", startedMs: 995_000 } }, GATE)),
     late: planRollout(takeover({ gate: { state: "Running", startedMs: 990_000 } }, GATE)),
     failed: planRollout(takeover({ gate: { state: "Failed", message: "boom" } }, GATE)),
+    ended: planRollout(takeover({ gate: { state: "TimedOut" } }, GATE)),
     passed: planRollout(takeover({ gate: { state: "Completed" } }, GATE)),
   };
   expect(states.start).toMatchObject({
@@ -75,12 +76,17 @@ test("a gate is run once a worker is ready, and only its success promotes", () =
   });
   expect(states.running).toMatchObject({ startGate: false, progress: { reason: "GateRunning" } });
   expect(states.late).toMatchObject({ progress: { reason: "GateTimedOut" }, lookAgainMs: undefined });
+  expect(states.late.endedGates).toEqual([{ buildId: "new", why: "TimedOut" }]);
+  expect(states.ended.progress).toEqual(states.late.progress);
   expect(states.failed).toMatchObject({
     progress: { reason: "GateFailed", message: expect.stringContaining("boom") as string },
     events: [{ reason: "GateFailed" }],
   });
   expect(states.passed).toMatchObject({ progress: { reason: "RolloutComplete" } });
-  for (const name of ["start", "running", "late", "failed"] as const) {
+  for (const name of ["start", "running", "failed", "ended", "passed"] as const) {
+    expect(states[name].endedGates).toEqual([]);
+  }
+  for (const name of ["start", "running", "late", "failed", "ended"] as const) {
     expect(states[name].routes).toEqual(routesTo("old"));
   }
 });
@@ -137,6 +143,29 @@ test.each(["Draining", "Drained"] as const)("back to a build that is %s: it is c
   expect(planRollout(facts({ builds, routes }, MANUAL)).progress?.reason).toBe("WaitingForPromotion");
 });
 
+test("a gate's time passes too while the build's workers are not ready", () => {
+  const builds = [OLD, { ...PENDING, readyReplicas: 0, fault: "it crashes" }];
+  const plan = planRollout(takeover({ builds, gate: { state: "Running", startedMs: 990_000 } }, GATE));
+  expect(plan).toMatchObject({
+    progress: { reason: "GateTimedOut" },
+    endedGates: [{ buildId: "new", why: "TimedOut" }],
+  });
+  const early = planRollout(takeover({ builds, gate: { state: "Running", startedMs: 995_000 } }, GATE));
+  expect(early).toMatchObject({ progress: { reason: "NewBuildStarting" }, lookAgainMs: 5_000 });
+});
+
+test("what gates have started ends when they decide nothing any more", () => {
+  const builds = [OLD, { ...PENDING, openRuns: 1 }];
+  const givenUp = [{ buildId: "new", why: "GivenUp" }];
+  const another = planRollout(takeover({ builds }, GATE));
+  expect(another).toMatchObject({ startGate: true, endedGates: givenUp });
+  expect(planRollout(takeover({ builds })).endedGates).toEqual(givenUp);
+  const failed = takeover({ builds, gate: { state: "Failed", message: "boom" } }, GATE);
+  expect(planRollout(failed).endedGates).toEqual(givenUp);
+  const running = takeover({ builds, gate: { state: "Running", startedMs: 995_000 } }, GATE);
+  expect(planRollout(running).endedGates).toEqual([]);
+});
+
 test("a build that is left before it served is removed, once no run of its gate is open", () => {
   const left = build("left", { phase: "Pending" });
   const builds = (openRuns: number | undefined): RolloutFacts =>
@@ -146,6 +175,7 @@ test("a build that is left before it served is removed, once no run of its gate 
     const plan = planRollout(builds(openRuns));
     expect(phasesOf(plan)).toMatchObject({ left: "Pending" });
     expect(plan).toMatchObject({ removed: [], lookAgainMs: 15_000 });
+    expect(plan.endedGates).toEqual(openRuns === 1 ? [{ buildId: "left", why: "GivenUp" }] : []);
   }
 });
 

@@ -4,11 +4,12 @@
  * What stands in the database decides who gets new runs; the status only remembers since when. So a step that was cut short
  * anywhere is taken again and ends the same. Promises: never two current builds; a build that is not proven (a ready worker, and its
  * gate) gets no new run while another one serves; a build that may have open runs is never removed; the builds
- * that get new runs share 100 percent.
+ * that get new runs share 100 percent; a gate that no longer decides anything leaves no open run.
  */
 import { durationMs } from "@memflow/crds";
 import type {
   BuildFacts,
+  GateEnd,
   Progress,
   RolloutFacts,
   RolloutPlan,
@@ -69,6 +70,7 @@ class Step {
   readonly #versions: Map<string, Version>;
   readonly #removed: string[] = [];
   readonly #events: VersionEvent[] = [];
+  readonly #endedGates: GateEnd[] = [];
   #startGate = false;
   #lookAgainMs: number | undefined;
 
@@ -86,7 +88,10 @@ class Step {
       // It has never been proven, so it does not drain: it stays until no run of a gate is left on it.
       if (version.phase === "Pending") {
         if (this.#openRunsOf(version.buildId) === 0) this.#remove(version.buildId);
-        else this.#lookIn(DRAIN_LOOK_MS);
+        else {
+          this.#giveUpGates(version.buildId);
+          this.#lookIn(DRAIN_LOOK_MS);
+        }
       }
     }
   }
@@ -130,6 +135,7 @@ class Step {
       versions,
       routes: routesOf(versions),
       removed: this.#removed,
+      endedGates: this.#endedGates,
       startGate: this.#startGate,
       progress,
       events: this.#events,
@@ -171,12 +177,15 @@ class Step {
     const hasCurrent = [...this.#versions.values()].some(({ phase }) => phase === "Current");
     // Nobody serves whom it could harm, and a queue at zero must accept runs.
     if (!hasCurrent) return this.#promote();
+    const { gate, strategy } = versioning.rollout;
+    const late = gate === undefined ? undefined : this.#endLateGate(gate);
+    if (late !== undefined) return late;
     const fault = this.#targetFault;
     if (fault !== undefined) return this.#block("NewBuildStarting", fault);
     if (!this.#isTargetReady) {
       return { reason: "NewBuildStarting", message: `build "${targetBuildId}" has no ready worker yet` };
     }
-    const { gate, strategy } = versioning.rollout;
+    if (gate === undefined) this.#giveUpGates(targetBuildId);
     const waiting = gate === undefined ? undefined : this.#passGate(gate);
     if (waiting !== undefined) return waiting;
     if (strategy === "AllAtOnce") return this.#promote();
@@ -184,26 +193,42 @@ class Step {
     return this.#rampFrom(0);
   }
 
-  /** @returns Undefined once the gate is passed. */
-  #passGate({ workflow, timeout }: Gate): Progress | undefined {
+  /** Its time passes too while the build's workers are not ready. */
+  #endLateGate({ workflow, timeout }: Gate): Progress | undefined {
     const { gate, nowMs, targetBuildId } = this.#facts;
-    const run = `the run of "${workflow}" on build "${targetBuildId}"`;
-    switch (gate.state) {
-      case "Completed":
+    if (gate.state === "Running") {
+      const leftMs = gate.startedMs + durationMs(timeout) - nowMs;
+      if (leftMs > 0) {
+        this.#lookIn(leftMs);
         return undefined;
-      case "Failed":
-        return this.#failGate("GateFailed", `${run} failed: ${gate.message}`);
-      case "NotStarted":
-        this.#startGate = true;
-        break;
-      case "Running":
-        if (nowMs - gate.startedMs >= durationMs(timeout)) {
-          return this.#failGate("GateTimedOut", `${run} took longer than ${timeout}`);
-        }
-        break;
+      }
+      this.#endedGates.push({ buildId: targetBuildId, why: "TimedOut" });
+    } else if (gate.state !== "TimedOut") return undefined;
+    return this.#failGate(
+      "GateTimedOut",
+      `the run of "${workflow}" on build "${targetBuildId}" took longer than ${timeout}`,
+    );
+  }
+
+  /** @returns Undefined once the gate is passed. */
+  #passGate({ workflow }: Gate): Progress | undefined {
+    const { gate, targetBuildId } = this.#facts;
+    const run = `the run of "${workflow}" on build "${targetBuildId}"`;
+    if (gate.state === "Completed") return undefined;
+    if (gate.state === "Failed") {
+      this.#giveUpGates(targetBuildId);
+      return this.#failGate("GateFailed", `${run} failed: ${gate.message}`);
+    }
+    if (gate.state === "NotStarted") {
+      this.#giveUpGates(targetBuildId);
+      this.#startGate = true;
     }
     this.#lookIn(GATE_LOOK_MS);
     return { reason: "GateRunning", message: `${run} is under way` };
+  }
+
+  #giveUpGates(buildId: string): void {
+    if ((this.#openRunsOf(buildId) ?? 0) > 0) this.#endedGates.push({ buildId, why: "GivenUp" });
   }
 
   #ramp(target: Version): Progress {

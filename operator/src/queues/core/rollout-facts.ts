@@ -18,6 +18,8 @@ export type GateRun =
   | { readonly state: "NotStarted" }
   | { readonly state: "Running"; readonly startedMs: number }
   | { readonly state: "Completed" }
+  /** It took longer than it may, and was ended. */
+  | { readonly state: "TimedOut" }
   | { readonly state: "Failed"; readonly message: string };
 
 /** A build that has a template in the cluster. */
@@ -84,6 +86,12 @@ export interface VersionEvent {
   readonly note: string;
 }
 
+/** What a build's gates have started is to end: nobody waits for it any more. */
+export interface GateEnd {
+  readonly buildId: string;
+  readonly why: "TimedOut" | "GivenUp";
+}
+
 /** What is to be. */
 export interface RolloutPlan {
   readonly versions: readonly Version[];
@@ -91,6 +99,8 @@ export interface RolloutPlan {
   readonly routes: readonly Route[] | undefined;
   /** Builds whose objects go. */
   readonly removed: readonly string[];
+  /** Before a gate is started: of the same build, one that was asked for before. */
+  readonly endedGates: readonly GateEnd[];
   readonly startGate: boolean;
   /** Undefined while the build of the spec has no template. */
   readonly progress: Progress | undefined;

@@ -203,8 +203,8 @@ export class QueueCluster {
     return found;
   }
 
-  /** Has so many workers of a build asked for and ready, as those who scale and Kubernetes do. */
-  run(buildId: string, replicas: number, ready: number = replicas): void {
+  /** Has so many workers of a build asked for, ready, and there, as those who scale and Kubernetes do. */
+  run(buildId: string, replicas: number, ready: number = replicas, present: number = replicas): void {
     const deployment = this.deploymentOf(buildId);
     const { name = "", labels = {} } = deployment.metadata ?? {};
     const means = { manager: "memflow-replicas" };
@@ -212,7 +212,12 @@ export class QueueCluster {
     this.api.cluster.replace(DEPLOYMENTS, scaled, means);
     const now = this.deploymentOf(buildId);
     const observedGeneration = now.metadata?.generation ?? 0;
-    const status = { observedGeneration, replicas, readyReplicas: ready, updatedReplicas: replicas };
+    const status = {
+      observedGeneration,
+      replicas: present,
+      readyReplicas: ready,
+      updatedReplicas: replicas,
+    };
     this.api.cluster.replace(
       DEPLOYMENTS,
       { ...now, status },
