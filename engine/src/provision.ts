@@ -32,7 +32,7 @@ export type { ListenerOptions } from "./store/listener.ts";
 export { migrate, newestVersion, schemaVersion } from "./store/migrator.ts";
 export type { MigrateOptions, MigrateResult } from "./store/migrator.ts";
 export { newId } from "./store/new-id.ts";
-export { readStoreSettings, setStoreSettings } from "./store/store-settings.ts";
+export { claimStoreSettings, readStoreSettings, setStoreSettings } from "./store/store-settings.ts";
 export type { StoreSettings } from "./store/store-settings.ts";
 export { assertUsable, inspectDatabase } from "./store/self-test.ts";
 export type { DatabaseFacts } from "./store/self-test.ts";

@@ -259,7 +259,8 @@ export const STORE_CONDITIONS = {
       VersionMismatch: "Mode Verify: the schema is of another version.",
       SchemaTooNew: "The schema was made by a newer MemFlow: install that version of the operator.",
       SchemaMissing: "The schema is not there and provisioning.createSchema is false.",
-      PermissionDenied: "The role may not do it; the message has the SQL for an administrator.",
+      PermissionDenied:
+        "The role may not create, change or read the schema; the message has the SQL for an administrator.",
     },
   },
   CredentialsValid: {
@@ -305,6 +306,8 @@ export const STORE_EVENTS = {
   RolesCreated: "The roles of workers and gateway were created.",
   CredentialsRotated: "The passwords were replaced.",
   PoolLimitExceeded: "The queues may open more connections than there are.",
+  DeletionBlocked:
+    "The schema can't be dropped yet: the note says why and what to do, and what follows if nothing is done.",
   SchemaDropped: "The schema was dropped with its Store, as deletionPolicy asks.",
   SchemaRetained: "The schema stays in the database after its Store was deleted.",
 } as const;

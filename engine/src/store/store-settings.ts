@@ -36,24 +36,46 @@ export async function readStoreSettings(
 }
 
 /**
+ * Keeps everybody with an older fencing token from writing settings from now on; to be called before they are judged.
+ *
+ * @param fence - Grows with each leader.
+ * @throws {LeaderFollowedError} When somebody with a newer one was here: nothing changes.
+ */
+export async function claimStoreSettings(session: Session, schema: string, fence: number): Promise<void> {
+  await fenced(fence, () =>
+    session.query({
+      text: `select ${quoteIdentifier(schema)}.assert_leader('settings', $1)`,
+      values: [fence],
+      timeoutMs: STATEMENT_TIMEOUT_MS,
+    }),
+  );
+}
+
+/**
  * Says them.
  *
  * @param fence - Grows with each leader: see the fencing token of the operator's lease.
  * @returns Whether anything changed.
- * @throws {LeaderFollowedError} When settings of this store were written with a newer fencing token: nothing is written.
+ * @throws {LeaderFollowedError} When somebody with a newer fencing token was here: nothing is written.
  */
 export async function setStoreSettings(
   session: Session,
   schema: string,
   { completedSeconds, failedSeconds, fence }: StoreSettings & { readonly fence: number },
 ): Promise<boolean> {
-  try {
-    const { rows } = await session.query<{ changed: boolean }>({
+  const { rows } = await fenced(fence, () =>
+    session.query<{ changed: boolean }>({
       text: `select ${quoteIdentifier(schema)}.set_store_settings($1, $2, $3) as changed`,
       values: [completedSeconds, failedSeconds, fence],
       timeoutMs: STATEMENT_TIMEOUT_MS,
-    });
-    return rows[0]?.changed === true;
+    }),
+  );
+  return rows[0]?.changed === true;
+}
+
+async function fenced<T>(fence: number, ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask();
   } catch (error) {
     if (codeOf(error) !== OWN_SQLSTATES.leaderFollowed) throw error;
     throw new LeaderFollowedError({ token: fence, cause: error });

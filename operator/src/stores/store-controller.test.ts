@@ -147,6 +147,17 @@ test("a leader of the past writes no settings", async () => {
   });
 });
 
+test("the first look of a new leader keeps the one before from writing settings, even if it writes none", async () => {
+  const operated = await OperatedStore.start();
+  await operated.settle();
+  operated.fencingToken = 2;
+  await operated.reconcile();
+  const late = { completedSeconds: 1, failedSeconds: 2, fence: 1 };
+  await expect(setStoreSettings(operated.admin, operated.schema, late)).rejects.toMatchObject({
+    code: "LEADER_FOLLOWED",
+  });
+});
+
 test("a status is not written because time went by, nor a Secret read again and again", async () => {
   const operated = await OperatedStore.start();
   await operated.settle();
@@ -334,6 +345,48 @@ test("an operator that may not create the schema says what an administrator runs
   const operated = await OperatedStore.start({ url });
   expect(reasonOf(await operated.settle(), "SchemaReady")).toBe("PermissionDenied");
   expect(messageOf(operated, "SchemaReady")).toContain(`create schema "${operated.schema}"`);
+});
+
+test("an operator whose role may not use the schema says what an administrator runs, and goes on after it", async () => {
+  const { url } = await makeRole("createrole", [await createOn()]);
+  const operated = await OperatedStore.start({ url });
+  await migrate({ source: resolveConnection(databaseUrl()), schema: operated.schema });
+  const denied = await operated.settle();
+  expect(reasonOf(denied, "SchemaReady")).toBe("PermissionDenied");
+  expect(reasonOf(denied, "Ready")).toBe("SchemaNotReady");
+  expect(operated.connections.find(KEY)).toBeUndefined();
+  const [, sql = ""] = /an administrator runs: (.*?;) or/u.exec(messageOf(operated, "SchemaReady")) ?? [];
+  await operated.admin.query({ text: sql });
+  operated.clock.advance(RESYNC_MS);
+  expect(conditionsText(await operated.settle())).toEqual(READY);
+});
+
+test("rights that are taken away are told, and the version that was known stays", async () => {
+  const { role, url } = await makeRole("createrole", [await createOn()]);
+  const operated = await OperatedStore.start({ url });
+  const { schemaVersion } = await operated.settle();
+  const name = quoteIdentifier(operated.schema);
+  await operated.admin.query({ text: `revoke all on all tables in schema ${name} from ${role}` });
+  operated.clock.advance(RESYNC_MS);
+  const denied = await operated.settle();
+  expect(reasonOf(denied, "SchemaReady")).toBe("PermissionDenied");
+  expect(denied.schemaVersion).toBe(schemaVersion);
+  const [, sql = ""] = /an administrator runs: (.*?;) or/u.exec(messageOf(operated, "SchemaReady")) ?? [];
+  for (const text of sql.split(";").filter((part) => part.trim() !== "")) {
+    await operated.admin.query({ text });
+  }
+  operated.clock.advance(RESYNC_MS);
+  expect(conditionsText(await operated.settle())).toEqual(READY);
+});
+
+test("settings that may not be written are told, not tried for ever", async () => {
+  const { role, url } = await makeRole("createrole", [await createOn()]);
+  const operated = await OperatedStore.start({ url });
+  await operated.settle();
+  const table = `${quoteIdentifier(operated.schema)}.store_settings`;
+  await operated.admin.query({ text: `revoke update on ${table} from ${role}` });
+  operated.change({ spec: { retention: { completed: "2h" } } });
+  expect(reasonOf(await operated.settle(), "SchemaReady")).toBe("PermissionDenied");
 });
 
 test("mode Manual migrates the version that was approved", async () => {
@@ -535,7 +588,52 @@ test("a database that is away holds a deletion for a minute, then the schema sta
   operated.clock.advance(61_000);
   await operated.reconcile();
   expect(operated.isThere).toBe(false);
-  expect(operated.events.at(-1)).toBe("SchemaRetained");
+  const [, last] = operated.happenings.slice(-2);
+  expect(last).toMatchObject({
+    reason: "SchemaRetained",
+    note: expect.stringContaining(`drop schema "${operated.schema}" cascade;`) as string,
+  });
+});
+
+test("a deletion that waits for the database says why and what helps, once, and goes on when it is back", async () => {
+  const gate = await startGate();
+  const operated = await OperatedStore.start({ url: gate.url, spec: { deletionPolicy: "DropSchema" } });
+  await operated.settle();
+  await operated.roles();
+  gate.shut();
+  deleteStore(operated);
+  operated.alignClock();
+  for (let count = 0; count < 2; count++) await operated.reconcile();
+  expect(reasonOf(operated.object.status, "Ready")).toBe("Deleting");
+  const message = messageOf(operated, "Ready");
+  expect(message).toContain(`schema "${operated.schema}" can't be dropped`);
+  expect(message).toContain("set deletionPolicy to Retain");
+  const blocked = operated.happenings.filter(({ reason }) => reason === "DeletionBlocked");
+  expect(blocked).toMatchObject([{ type: "Warning", note: message }]);
+  gate.open();
+  await operated.reconcile();
+  expect(operated.isThere).toBe(false);
+  expect(operated.events.at(-1)).toBe("SchemaDropped");
+  expect(await hasSchema(operated)).toBe(false);
+});
+
+test("a deletion whose role may not drop the schema says what an administrator runs, and goes on after it", async () => {
+  const { role, url } = await makeRole("createrole", [await createOn()]);
+  const operated = await OperatedStore.start({ url, spec: { deletionPolicy: "DropSchema" } });
+  await operated.settle();
+  await operated.roles();
+  const name = quoteIdentifier(operated.schema);
+  await operated.admin.query({ text: `alter schema ${name} owner to current_user` });
+  deleteStore(operated);
+  operated.alignClock();
+  await operated.reconcile();
+  expect(operated.isThere).toBe(true);
+  const [, sql = ""] = /an administrator runs: (.*?;) or/u.exec(messageOf(operated, "Ready")) ?? [];
+  expect(sql).toContain(` to "${role}"`);
+  await operated.admin.query({ text: sql });
+  await operated.reconcile();
+  expect(operated.isThere).toBe(false);
+  expect(operated.events.at(-1)).toBe("SchemaDropped");
 });
 
 test("queues that never go hold a deletion for a quarter of an hour, then the schema stays", async () => {

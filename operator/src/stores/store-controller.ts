@@ -12,6 +12,7 @@ import {
   applyStatus,
   conditionsOf,
   FIELD_MANAGERS,
+  findCondition,
   INDEX,
   readStore,
   readTaskQueue,
@@ -224,6 +225,10 @@ class StoresReconciler {
       },
     });
     if (step.kind === "Wait") {
+      const told = findCondition(store.status, "Ready");
+      if (told?.reason !== "Deleting" || told.message !== step.message) {
+        events.tell("DeletionBlocked", step.message, "Delete");
+      }
       const claims = [claimDeleting(step.message)];
       const { generation } = store.metadata;
       const deleting = conditionsOf(claims, store.status?.conditions, { generation, now: this.#now() });

@@ -11,6 +11,7 @@ export type StoreEvent = keyof typeof STORE_EVENTS;
 
 const WARNINGS: ReadonlySet<StoreEvent> = new Set([
   "ConnectionLost",
+  "DeletionBlocked",
   "MigrationFailed",
   "PoolLimitExceeded",
 ] satisfies StoreEvent[]);

@@ -7,6 +7,7 @@
 import { APPROVE_MIGRATION_ANNOTATION, durationMs } from "@memflow/crds";
 import type { Store } from "@memflow/crds";
 import {
+  claimStoreSettings,
   newestVersion,
   readStoreSettings,
   schemaVersion,
@@ -25,6 +26,7 @@ import { disconnectionOf } from "./probe-database.ts";
 import type { Disconnection, ProbeAnswer } from "./probe-database.ts";
 import { roleNames } from "./role-names.ts";
 import { RoleDeniedError } from "./roles.ts";
+import { describeDenial, isDenial } from "./schema-denial.ts";
 import { SecretReader } from "./secret-reader.ts";
 import { StoreCredentials } from "./store-credentials.ts";
 import type { CredentialEvent, CredentialsPlace } from "./store-credentials.ts";
@@ -50,6 +52,8 @@ interface KnownSchema {
   readonly observation: SchemaObservation;
   readonly settings: StoreSettings | undefined;
   readonly readMs: number;
+  /** Of the leadership in which it was read. */
+  readonly fence: number;
 }
 
 interface KnownDenial {
@@ -105,7 +109,7 @@ export class StoreLife {
       return unreached(common, connection, pool, this.#migrations.observe(""));
     }
     try {
-      const { observation: schema, settings } = await this.#lookAtSchema(store, link, answer);
+      const { observation: schema, settings } = await this.#lookAtSchema(store, { link, answer }, context);
       const credentials = this.#credentialsPlace(store, { link, answer, schema }, context);
       const audiences = schema.version === 0 ? undefined : await this.#credentials.observe(credentials);
       const observation: StoreObservation = {
@@ -166,7 +170,14 @@ export class StoreLife {
     assertCurrent();
     // Looked at again: only what stands is believed.
     this.#schema = undefined;
-    await setStoreSettings(link.session, store.spec.schema, { ...settings, fence });
+    try {
+      await setStoreSettings(link.session, store.spec.schema, { ...settings, fence });
+    } catch (error) {
+      const denied = await this.#denied(store, link, error);
+      if (denied === undefined) throw error;
+      this.#schema = this.#known(link, fence, { observation: denied, settings: undefined });
+      return;
+    }
     this.#dependencies.crashPoint("stores.settingsWritten");
   }
 
@@ -216,21 +227,62 @@ export class StoreLife {
     };
   }
 
-  /** The list of migrations, and the settings, are read when something suggests that they changed, and now and then. */
-  async #lookAtSchema(store: StoredStore, link: Link, answer: ProbeAnswer): Promise<KnownSchema> {
+  /**
+   * The list of migrations, and the settings, are read when something suggests that they changed, and now and then. In each
+   * leadership the first look keeps the leaders before it from writing settings, whether or not this one writes any.
+   */
+  async #lookAtSchema(
+    store: StoredStore,
+    { link, answer }: { readonly link: Link; readonly answer: ProbeAnswer },
+    { fencingToken: fence }: ReconcileContext,
+  ): Promise<KnownSchema> {
     const { clock, resyncMs } = this.#dependencies;
     const known = this.#schema;
+    const freshMs = known?.observation.denial === undefined ? resyncMs : Math.min(resyncMs, DENIED_CHECK_MS);
     const isFresh =
       known?.fingerprint === link.fingerprint &&
+      known.fence === fence &&
       known.observation.exists === answer.schemaExists &&
-      clock.steadyMs() - known.readMs < resyncMs;
+      clock.steadyMs() - known.readMs < freshMs;
     if (isFresh) return known;
-    const version = answer.schemaExists ? await schemaVersion(link.session, store.spec.schema) : 0;
-    const observation = { exists: answer.schemaExists, version };
-    const settings =
-      version === newestVersion() ? await readStoreSettings(link.session, store.spec.schema) : undefined;
-    this.#schema = { fingerprint: link.fingerprint, observation, settings, readMs: clock.steadyMs() };
+    this.#schema = this.#known(link, fence, await this.#readSchema(store, link, { answer, fence }));
     return this.#schema;
+  }
+
+  async #readSchema(
+    store: StoredStore,
+    link: Link,
+    { answer, fence }: { readonly answer: ProbeAnswer; readonly fence: number },
+  ): Promise<Pick<KnownSchema, "observation" | "settings">> {
+    const { schema } = store.spec;
+    const { session } = link;
+    if (!answer.schemaExists) return { observation: { exists: false, version: 0 }, settings: undefined };
+    try {
+      const version = await schemaVersion(session, schema);
+      const observation = { exists: true, version };
+      if (version !== newestVersion()) return { observation, settings: undefined };
+      await claimStoreSettings(session, schema, fence);
+      return { observation, settings: await readStoreSettings(session, schema) };
+    } catch (error) {
+      const observation = await this.#denied(store, link, error);
+      if (observation === undefined) throw error;
+      return { observation, settings: undefined };
+    }
+  }
+
+  #known(
+    { fingerprint }: Link,
+    fence: number,
+    read: Pick<KnownSchema, "observation" | "settings">,
+  ): KnownSchema {
+    return { ...read, fingerprint, fence, readMs: this.#dependencies.clock.steadyMs() };
+  }
+
+  /** The schema as one that may not be used; undefined when the error is another one. */
+  async #denied(store: StoredStore, link: Link, error: unknown): Promise<SchemaObservation | undefined> {
+    if (!isDenial(error, link.source)) return undefined;
+    const denial = await describeDenial(link.session, store.spec.schema, error);
+    return denial === undefined ? { exists: false, version: 0 } : { exists: true, version: 0, denial };
   }
 
   #failureOf(store: StoredStore, link: Link): StoreObservation["credentialsFailure"] {

@@ -49,7 +49,9 @@ export function storeStatus(
     ...kept(previous),
     ...(generation === undefined ? {} : { observedGeneration: generation }),
     targetVersion: versionText(targetVersion),
-    ...(schema === undefined || !schema.exists ? {} : { schemaVersion: versionText(schema.version) }),
+    ...(schema === undefined || !schema.exists || schema.denial !== undefined
+      ? {}
+      : { schemaVersion: versionText(schema.version) }),
     ...(reached === undefined
       ? {}
       : {

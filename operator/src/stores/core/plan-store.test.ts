@@ -55,6 +55,7 @@ const READY: StoreObservation = {
 };
 
 const OLD = { exists: true, version: 11 } as const;
+const DENIED = { exists: true, version: 0, denial: "sql" } as const;
 const ABSENT = { exists: false, version: 0 } as const;
 const failed = (
   kind: "Failed" | "PermissionDenied" | "TooNew",
@@ -152,6 +153,11 @@ const CASES: readonly (readonly [string, Partial<StoreObservation>, string, stri
   [
     "a right that lacks",
     { schema: OLD, migration: failed("PermissionDenied") },
+    "SchemaReady=False/PermissionDenied",
+  ],
+  [
+    "the schema may not be looked at",
+    { schema: DENIED, audiences: undefined },
     "SchemaReady=False/PermissionDenied",
   ],
   [

@@ -108,7 +108,7 @@ function audienceStep(audience: Audience, observation: AudienceObservation): Sto
 
 function mayMigrate(observation: StoreObservation): boolean {
   const { spec, schema, targetVersion, approvedVersion, migration } = observation;
-  if (schema === undefined || schema.version >= targetVersion) return false;
+  if (schema === undefined || schema.denial !== undefined || schema.version >= targetVersion) return false;
   if (!schema.exists && !spec.provisioning.createSchema) return false;
   if (spec.migrations.mode === "Verify") return false;
   if (spec.migrations.mode === "Manual" && approvedVersion !== versionText(targetVersion)) return false;
@@ -148,6 +148,7 @@ function claimSchemaReady(observation: StoreObservation): ClaimFor<"SchemaReady"
   if (connection.kind !== "Reachable" || schema === undefined) {
     return claim("NotConnected", "the schema is looked at once the server is reached", "Unknown");
   }
+  if (schema.denial !== undefined) return claim("PermissionDenied", schema.denial);
   const name = `schema "${spec.schema}"`;
   const target = versionText(targetVersion);
   const found = schema.exists ? `${name} has version ${versionText(schema.version)}` : `${name} is not there`;

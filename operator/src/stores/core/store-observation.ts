@@ -27,6 +27,8 @@ export interface SchemaObservation {
   readonly exists: boolean;
   /** 0 where it holds no store. */
   readonly version: number;
+  /** The connection's role may not use it: why, with the SQL that helps. The version is not known then. */
+  readonly denial?: string;
 }
 
 /** The attempts to migrate to this version, with this spec. */

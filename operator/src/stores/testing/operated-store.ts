@@ -73,6 +73,7 @@ export class OperatedStore {
   /** Names of the crash points that were passed. */
   readonly passed: string[] = [];
   leads = true;
+  fencingToken = 1;
 
   /** @see OperateOptions */
   static async start(options: OperateOptions = {}): Promise<OperatedStore> {
@@ -250,7 +251,7 @@ export class OperatedStore {
     return {
       client: this.client,
       signal: new AbortController().signal,
-      fencingToken: 1,
+      fencingToken: this.fencingToken,
       assertCurrent: () => {
         if (!this.leads) throw Object.assign(new Error("another process leads"), { code: "LEADERSHIP_LOST" });
       },
