@@ -45,8 +45,19 @@ export const PACKAGE_RULES: readonly PackageRule[] = [
   {
     folder: "gateway",
     name: "@memflow/gateway",
-    mayImport: ["@memflow/crds", "@memflow/engine", "@memflow/sdk", "@memflow/operator/kube"],
-    testsMayImport: ["@memflow/engine/testing", "@memflow/engine/testing/scratch-store"],
+    mayImport: [
+      "@memflow/crds",
+      "@memflow/engine",
+      "@memflow/engine/provision",
+      "@memflow/sdk",
+      "@memflow/operator/api",
+      "@memflow/operator/kube",
+    ],
+    testsMayImport: [
+      "@memflow/engine/testing",
+      "@memflow/engine/testing/scratch-store",
+      "@memflow/operator/testing",
+    ],
   },
   {
     folder: "kubectl-memflow",

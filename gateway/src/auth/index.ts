@@ -21,21 +21,26 @@ export interface Subject {
 /** What rights are asked for, all of the API group memflow.io. */
 export type AccessResource = "workflows/runs" | "taskqueues/runs" | "workflows" | "taskqueues" | "schedules";
 
-/** One act on one object. */
-export interface Access {
+/** One act on one object, of whichever group. */
+export interface AskedAccess {
   readonly verb: string;
-  readonly resource: AccessResource;
-  /** Kubernetes namespace. */
+  readonly resource: string;
+  /** Kubernetes namespace; empty: of the cluster. */
   readonly namespace: string;
   /** Name of the object; left out for all of them. */
   readonly name?: string | undefined;
 }
 
+/** One act on one of our objects. */
+export interface Access extends AskedAccess {
+  readonly resource: AccessResource;
+}
+
 /** Tells who asks, and admits or refuses. */
 export interface Gatekeeper {
   /**
-   * @throws {UnauthenticatedError} When nobody is known by what the request brings; {UnavailableError} when nobody can be
-   *   asked now.
+   * @throws {UnauthenticatedError} When nobody is known by what the request brings; {ForbiddenError} when it may not act as
+   *   the one that it names; {UnavailableError} when nobody can be asked now.
    */
   identify(request: IncomingMessage): Promise<Subject>;
   /** @throws {ForbiddenError} When it may not; {UnavailableError} when that can't be found out now. */
@@ -47,7 +52,7 @@ export interface Gatekeeper {
 /** One line of the audit log. */
 export interface AuditEntry {
   readonly subject: Subject;
-  readonly access: Access;
+  readonly access: AskedAccess;
   readonly runId?: string | undefined;
   readonly workflowId?: string | undefined;
   readonly requestId: string;
@@ -79,9 +84,9 @@ export class ForbiddenError extends Error {
   override readonly name = "ForbiddenError";
   readonly code = "Forbidden";
   readonly subject: Subject;
-  readonly access: Access;
+  readonly access: AskedAccess;
 
-  constructor(subject: Subject, access: Access, reason?: string) {
+  constructor(subject: Subject, access: AskedAccess, reason?: string) {
     super(describeRefusal(subject, access) + (reason === undefined || reason === "" ? "" : `: ${reason}`));
     this.subject = subject;
     this.access = access;
@@ -103,8 +108,13 @@ export class UnavailableError extends Error {
   }
 }
 
-function describeRefusal(subject: Subject, { verb, resource, namespace, name }: Access): string {
-  const what = name === undefined ? `all ${resource}.memflow.io` : `${resource}.memflow.io "${name}"`;
+/** Resources of ours have the group in their names, as kubectl writes them. */
+const OWN_RESOURCE = /^(?:workflows|taskqueues|schedules)(?:\/|$)/u;
+
+function describeRefusal(subject: Subject, { verb, resource, namespace, name }: AskedAccess): string {
+  const full = OWN_RESOURCE.test(resource) ? `${resource}.memflow.io` : resource;
+  const what = name === undefined ? `all ${full}` : `${full} "${name}"`;
   const by = subject.impersonatedBy === undefined ? "" : ` (as whom "${subject.impersonatedBy}" acts)`;
-  return `user "${subject.name}"${by} may not ${verb} ${what} in namespace "${namespace}"`;
+  const place = namespace === "" ? "" : ` in namespace "${namespace}"`;
+  return `user "${subject.name}"${by} may not ${verb} ${what}${place}`;
 }
