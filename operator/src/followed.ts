@@ -60,7 +60,11 @@ export async function makeFollowed(options: FollowOptions): Promise<Followed> {
   const followed: Followed = {
     stores: follow(options, STORES),
     taskQueues: follow(options, TASK_QUEUES, {
-      indexes: { [INDEX.store]: (object) => referenceOf(object, "storeRef") },
+      indexes: {
+        [INDEX.store]: (object) => referenceOf(object, "storeRef"),
+        [INDEX.queueName]: (object) =>
+          referenceOf(object, "storeRef").map((storeKey) => `${storeKey}/${queueNameOf(object)}`),
+      },
     }),
     workflows: follow(options, WORKFLOWS, {
       indexes: {
@@ -143,6 +147,12 @@ function referenceOf({ metadata, spec }: CustomObject, field: string): string[] 
 /** The name under which a Workflow is started; its own when the spec says none. */
 function functionOf({ metadata, spec }: CustomObject): string {
   const name = (spec as { readonly workflowName?: unknown } | undefined)?.workflowName;
+  return typeof name === "string" ? name : (metadata?.name ?? "");
+}
+
+/** The name of a queue in its Store; the TaskQueue's own when the spec says none. */
+function queueNameOf({ metadata, spec }: CustomObject): string {
+  const name = (spec as { readonly queueName?: unknown } | undefined)?.queueName;
   return typeof name === "string" ? name : (metadata?.name ?? "");
 }
 

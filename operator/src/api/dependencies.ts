@@ -42,6 +42,8 @@ export interface Followed {
 export const INDEX = {
   /** TaskQueues: key of the Store. */
   store: "store",
+  /** TaskQueues: key of the Store, a slash, and the name of the queue in it. */
+  queueName: "queueName",
   /** Workflows, and Deployments, pods and ControllerRevisions of workers: key of the TaskQueue. */
   taskQueue: "taskQueue",
   /** Workflows: key of the TaskQueue, a slash, and the name of the function. */

@@ -41,19 +41,33 @@ export interface Source {
  *
  * @param keysOf - Default: the object itself. It is asked about the old and the new state of a changed object, so that a
  *   reference that was taken away concerns whom it pointed to.
+ * @param hasNews - Whether a change of an object is to be told at all; default: each is.
  */
 export function sourceOf<T extends KubeObject>(
   reflector: FollowedObjects<T>,
   keysOf?: (object: T, key: string) => Iterable<string>,
+  hasNews: (object: T, previous: T) => boolean = () => true,
 ): Source {
   const find = keysOf ?? ((_object: T, key: string) => [key]);
   return {
     reflector,
     connect: (add) =>
       reflector.onChange((change) => {
+        if (change.type === "updated" && !hasNews(change.object, change.previous)) return;
         const keys = new Set(find(change.object, change.key));
         if (change.type === "updated") for (const key of find(change.previous, change.key)) keys.add(key);
         for (const key of keys) add(key);
       }),
   };
+}
+
+/**
+ * Whether anything is wanted otherwise of an object than before, its end included: for those who read no status of it. Of a kind with a
+ * status of its own, whose generation the server counts.
+ */
+export function hasSpecNews({ metadata }: KubeObject, { metadata: previous }: KubeObject): boolean {
+  return (
+    metadata?.generation !== previous?.generation ||
+    metadata?.deletionTimestamp !== previous?.deletionTimestamp
+  );
 }

@@ -5,7 +5,7 @@ export { backoffMs, RETRY_AFTER_MAX_MS } from "./backoff.ts";
 export type { Backoff } from "./backoff.ts";
 export { sleep, systemClock } from "./clock.ts";
 export type { Clock } from "./clock.ts";
-export { sourceOf } from "./controller.ts";
+export { hasSpecNews, sourceOf } from "./controller.ts";
 export type { Controller, Reconcile, ReconcileContext, Source } from "./controller.ts";
 export * from "./errors.ts";
 export { EventRecorder } from "./event-recorder.ts";

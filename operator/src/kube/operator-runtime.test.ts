@@ -5,7 +5,7 @@ import { recordLog } from "../testing/log-recorder.ts";
 import { MockApiServer } from "../testing/mock-api/mock-api-server.ts";
 import { widget, WIDGETS } from "../testing/widgets.ts";
 import type { Widget } from "../testing/widgets.ts";
-import { sourceOf } from "./controller.ts";
+import { hasSpecNews, sourceOf } from "./controller.ts";
 import type { Controller, ReconcileContext } from "./controller.ts";
 import { KubeClient } from "./kube-client.ts";
 import { OperatorRuntime } from "./operator-runtime.ts";
@@ -182,6 +182,40 @@ test("a reference that moved concerns the object that it pointed to before, and 
   await api.bell.until(() => keys.includes("blue"));
   expect(keys.toSorted()).toEqual(["blue", "red", "red"]);
   disconnect();
+});
+
+test("a status is no news to a source that asks for the spec alone", async () => {
+  const api = await startServer();
+  const client = new KubeClient({ kubeConfig: api.kubeConfig() });
+  const reflector = new Reflector<Widget>({ client, type: WIDGETS, log: recordLog().log });
+  onTestFinished(async () => {
+    await reflector.stop();
+    await client.close();
+  });
+  const specKeys: string[] = [];
+  const allKeys: string[] = [];
+  sourceOf(reflector, undefined, hasSpecNews).connect((key) => specKeys.push(key));
+  sourceOf(reflector).connect((key) => {
+    allKeys.push(key);
+    api.bell.ring();
+  });
+  const created = api.cluster.create(WIDGETS, widget("a", { spec: { color: "red" } }));
+  reflector.start();
+  await reflector.whenSynced();
+  const metadata = { name: "a", namespace: "default", uid: String(created.metadata?.uid) };
+  await client.apply(
+    WIDGETS,
+    { metadata, status: { ready: 1 } },
+    { fieldManager: "test", subresource: "status" },
+  );
+  await api.bell.until(() => allKeys.length === 2);
+  expect(specKeys).toEqual(["default/a"]);
+  api.cluster.replace(WIDGETS, widget("a", { spec: { color: "blue" } }));
+  await api.bell.until(() => allKeys.length === 3);
+  expect(specKeys).toEqual(["default/a", "default/a"]);
+  await client.delete(WIDGETS, { name: "a", namespace: "default" });
+  await api.bell.until(() => allKeys.length === 4);
+  expect(specKeys).toHaveLength(3);
 });
 
 test("a health port that is taken ends the run with its error", async () => {

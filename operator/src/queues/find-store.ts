@@ -27,7 +27,10 @@ export function findStore(
   if (object === undefined) {
     return missing("StoreNotFound", `there is no Store "${name}" in this Kubernetes namespace: apply it`);
   }
-  const taker = findElder(followed.taskQueues.store.find(INDEX.store, key), taskQueue);
+  const taker = findElder(
+    followed.taskQueues.store.find(INDEX.queueName, `${key}/${queueNameOf(taskQueue)}`),
+    taskQueue,
+  );
   if (taker !== undefined) {
     const message = `TaskQueue "${taker}" has the queueName "${queueNameOf(taskQueue)}" in Store "${name}" already: delete one of them`;
     return missing("QueueNameTaken", message);
@@ -54,19 +57,11 @@ function missing(reason: NonNullable<ClaimFacts["store"]>["reason"], message: st
   return { kind: "Missing", hindrance: { reason, message } };
 }
 
-/** @returns The name of the oldest TaskQueue with the same queue, if that is another one. */
+/** @returns The name of the oldest of the TaskQueues with the same queue, if that is another one. */
 function findElder(objects: readonly TaskQueueObject[], taskQueue: TaskQueue): string | undefined {
-  const queueName = queueNameOf(taskQueue);
-  const [eldest] = objects
-    .filter((object) => rivalNameOf(object) === queueName)
-    .toSorted((left, right) => (ageOf(left) < ageOf(right) ? -1 : 1));
+  const [eldest] = objects.toSorted((left, right) => (ageOf(left) < ageOf(right) ? -1 : 1));
   const { uid, name } = eldest?.metadata ?? {};
   return uid === taskQueue.metadata.uid ? undefined : name;
-}
-
-/** Read without its schema: what can't be read has its name all the same. */
-function rivalNameOf({ metadata, spec }: TaskQueueObject): string | undefined {
-  return (spec as { readonly queueName?: string } | undefined)?.queueName ?? metadata?.name;
 }
 
 function ageOf({ metadata }: TaskQueueObject): string {

@@ -1,7 +1,7 @@
 /** The controller of TaskQueues, but for their replicas: whose changes concern which queue. */
 import type { OperatorDependencies } from "../api/index.ts";
 import { INDEX, TASK_QUEUE_LABEL } from "../api/index.ts";
-import { sourceOf } from "../kube/index.ts";
+import { hasSpecNews, sourceOf } from "../kube/index.ts";
 import type { Controller, KubeObject, ReconcileContext, Source } from "../kube/index.ts";
 import { codeConfigMapKey } from "./find-code.ts";
 import { QueueTerm } from "./queue-term.ts";
@@ -50,7 +50,8 @@ function sourcesOf({ followed, stores }: QueuesDependencies): readonly Source[] 
           ),
         ];
   return [
-    sourceOf(taskQueues, (object, key) => [key, ...rivalsOf(object, taskQueues.store)]),
+    sourceOf(taskQueues),
+    sourceOf(taskQueues, (object) => rivalsOf(object, taskQueues.store), hasSpecNews),
     sourceOf(followed.stores, (_object, key) => keysOfStore(key)),
     ofStores,
     sourceOf(followed.workflows, ({ metadata, spec }) => {
@@ -75,11 +76,7 @@ function rivalsOf(
   };
   const name = queueName ?? metadata?.name;
   return taskQueues
-    .find(INDEX.store, `${metadata?.namespace ?? ""}/${storeRef?.name ?? ""}`)
-    .filter((other) => {
-      const otherName = (other.spec as { readonly queueName?: string } | undefined)?.queueName;
-      return (otherName ?? other.metadata?.name) === name;
-    })
+    .find(INDEX.queueName, `${metadata?.namespace ?? ""}/${storeRef?.name ?? ""}/${name ?? ""}`)
     .map(keyOfObject);
 }
 

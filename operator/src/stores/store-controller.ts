@@ -19,7 +19,7 @@ import {
   STORES,
 } from "../api/index.ts";
 import type { OperatorDependencies, StoreObject } from "../api/index.ts";
-import { errorFields, parseKey, sourceOf } from "../kube/index.ts";
+import { errorFields, hasSpecNews, parseKey, sourceOf } from "../kube/index.ts";
 import type { Controller, KubeObject, Processed, ReconcileContext, Source } from "../kube/index.ts";
 import { claimDeleting, planStore } from "./core/plan-store.ts";
 import type { StorePlan, StoreStep } from "./core/plan-store.ts";
@@ -69,7 +69,8 @@ export function makeStoresController(dependencies: StoreDependencies): Controlle
     reconcile: (key, context) => stores.reconcile(key, context),
     sources: [
       sourceOf(followed.stores),
-      sourceOf(followed.taskQueues, storeKeysOf),
+      // How many there are and how large they may become; a thousand of them write statuses all the time.
+      sourceOf(followed.taskQueues, storeKeysOf, hasSpecNews),
       ...(followed.secrets === undefined
         ? []
         : [sourceOf(followed.secrets, (_secret, key) => stores.readersOf(key))]),

@@ -6,7 +6,7 @@
  */
 import { quoteIdentifier, toStoreError } from "@memflow/engine/provision";
 import type { ConnectedStore, OperatorDependencies } from "../api/index.ts";
-import { sourceOf } from "../kube/index.ts";
+import { hasSpecNews, sourceOf } from "../kube/index.ts";
 import type { Controller, Source } from "../kube/index.ts";
 import { referenceKey } from "./workflow-view.ts";
 import type { WorkflowViews } from "./workflow-view.ts";
@@ -31,10 +31,14 @@ export function makeDefinitionsController(
     concurrency: 2,
     sources: [
       connections(dependencies),
-      sourceOf(followed.taskQueues, (object) => {
-        const storeKey = referenceKey(object, "storeRef");
-        return storeKey === undefined ? [] : [storeKey];
-      }),
+      sourceOf(
+        followed.taskQueues,
+        (object) => {
+          const storeKey = referenceKey(object, "storeRef");
+          return storeKey === undefined ? [] : [storeKey];
+        },
+        hasSpecNews,
+      ),
       sourceOf(followed.workflows, (object) => {
         const queue = views.queue(referenceKey(object, "taskQueueRef"));
         return queue === undefined ? [] : [queue.storeKey];

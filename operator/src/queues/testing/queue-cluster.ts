@@ -321,7 +321,13 @@ export class QueueCluster {
         (object as { spec?: Record<string, { name?: string } | undefined> }).spec?.[name]?.name;
     return {
       stores: this.#follow(STORES),
-      taskQueues: this.#follow(TASK_QUEUES, { [INDEX.store]: byReference("storeRef") }),
+      taskQueues: this.#follow(TASK_QUEUES, {
+        [INDEX.store]: byReference("storeRef"),
+        [INDEX.queueName]: (object) => {
+          const { queueName } = (object as { spec?: { queueName?: string } }).spec ?? {};
+          return `${byReference("storeRef")(object) ?? ""}/${queueName ?? object.metadata?.name ?? ""}`;
+        },
+      }),
       workflows: this.#follow(WORKFLOWS, { [INDEX.taskQueue]: byReference("taskQueueRef") }),
       schedules: this.#follow(WORKFLOWS),
       deployments: this.#follow(DEPLOYMENTS, { [INDEX.taskQueue]: byLabel }),
