@@ -119,10 +119,9 @@ async function takenOver(bench: ScenarioBench, pair: Pair, since: Since): Promis
     { holder: expect.not.stringMatching(since.term.holder), token: old + 1 },
   ]);
   const place = pg.escapeIdentifier(world.schema);
-  // Each of these controllers raises its own fence with its first look at the Store. That of the Store's settings rises with
-  // the next write of them.
+  // Each of these controllers raises its own fence with its first look at the Store.
   const fences = `
-    select token from ${place}.leaders where role in ('builds', 'schedules')
+    select token from ${place}.leaders where role in ('builds', 'schedules', 'settings')
     union select fence from ${place}.workflow_definition_fence`;
   await expect
     .poll(async () => (await pool.query<{ token: string }>(fences)).rows, { timeout: FENCES_MS })
@@ -139,6 +138,7 @@ async function takenOver(bench: ScenarioBench, pair: Pair, since: Since): Promis
 function lateWrites(place: string): readonly (readonly [statement: string, code: string])[] {
   return [
     [`select ${place}.set_queue_builds('inline', '{"builds": []}', $1)`, "MF010"],
+    [`select ${place}.set_store_settings(1, 1, $1)`, "MF010"],
     [`select ${place}.forget_schedules('nobody', '{}', $1)`, "MF010"],
     [`select ${place}.set_workflow_definitions('[]', $1)`, "MF004"],
   ];

@@ -54,8 +54,7 @@ export async function describeDenial(
   );
 }
 
-/** Pure. */
-export function remedyOf(
+function remedyOf(
   schema: string,
   { role, schemaOwner, tablesOwner }: OwnersRow,
 ): readonly [string, ...string[]] {
