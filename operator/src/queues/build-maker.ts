@@ -26,6 +26,7 @@ import type { CodeFiles } from "./core/code-files.ts";
 import { podTemplateOf, withStore } from "./core/pod-template.ts";
 import type { PodTemplate, StorePart } from "./core/pod-template.ts";
 import type { ClaimFacts } from "./core/queue-claims.ts";
+import { findTemplateClash } from "./core/template-clashes.ts";
 import { bareDeploymentOf, codeConfigMapOf, deploymentOf, revisionOf } from "./core/worker-objects.ts";
 import type { BuildName } from "./core/worker-objects.ts";
 import type { KeepContext, ObjectKeeper } from "./object-keeper.ts";
@@ -71,6 +72,14 @@ export class BuildMaker {
   async makeTarget(parts: TargetParts, context: KeepContext): Promise<MadeBuild> {
     const { target, code, objects, store, revision } = parts;
     const kept = objects?.revisions.find(({ metadata }) => metadata?.name === target.revisionName);
+    const clash = kept === undefined ? findTemplateClash(target.taskQueue.spec.workers) : undefined;
+    if (clash !== undefined) {
+      return {
+        kind: "Refused",
+        code: undefined,
+        progress: { reason: "InvalidTemplate", message: clash },
+      };
+    }
     const template = kept === undefined ? this.#render(parts) : recordOf(kept).template;
     if (kept === undefined && objects?.deployment === undefined) {
       const refusal = await this.#tryImageVolume(target, template, context);

@@ -238,6 +238,20 @@ test("a gate that takes too long is ended with all that it started, and so is on
   expect(cluster.condition("Progressing")).toBe("True GateRunning");
 });
 
+test("a pod template that takes our mounts makes no build, says so, and leaves the one before", async () => {
+  const cluster = await servingCluster();
+  const volumeMounts = [{ name: "own", mountPath: "/etc/memflow/store" }];
+  const spec = { containers: [{ name: "worker", volumeMounts }] };
+  cluster.apply(workersWith({ podTemplate: { spec } }));
+  await cluster.settle();
+  expect(cluster.condition("Progressing")).toBe("False InvalidTemplate");
+  expect(cluster.phases()).toEqual({ b1: "Current" });
+  expect(eventsOf(cluster)).toContain("RolloutBlocked");
+  cluster.apply(build("b1"));
+  await cluster.settle();
+  expect(cluster.condition("Progressing")).toBe("False RolloutComplete");
+});
+
 test("by hand, the annotation promotes, and the status says which value was acted on", async () => {
   const manual = { rollout: { strategy: "Manual" } };
   const cluster = await servingCluster(manual);

@@ -15,11 +15,13 @@ import type { PodPart } from "./merge-pod-spec.ts";
 /** The container that is MemFlow's. */
 export const WORKER_CONTAINER = "worker";
 /** Where inline code is mounted. */
-const CODE_FOLDER = "/app/code";
+export const CODE_FOLDER = "/app/code";
 /** Where the image of an artefact is mounted. */
-const ARTIFACT_FOLDER = "/mnt/artifact";
+export const ARTIFACT_FOLDER = "/mnt/artifact";
+/** Inline code, or the artefact, as a volume. */
+export const CODE_VOLUME = "code";
 /** The Secret of a Store, as a volume. */
-const STORE_VOLUME = "memflow-store";
+export const STORE_VOLUME = "memflow-store";
 const HEALTH_PORT = 8_080;
 /** What a worker needs after its activities: to hand its runs over and to close. */
 const HANDOVER_SECONDS = 15;
@@ -123,7 +125,8 @@ function ownPodSpec(input: TemplateInput): PodPart {
   const { workers } = taskQueue.spec;
   const { pullSecrets } = workers.source.image ?? workers.source.artifact ?? {};
   const mounted = codeVolume(input);
-  const mounts = mounted === undefined ? [] : [{ name: "code", mountPath: mounted.folder, readOnly: true }];
+  const mounts =
+    mounted === undefined ? [] : [{ name: CODE_VOLUME, mountPath: mounted.folder, readOnly: true }];
   return {
     serviceAccountName: workers.serviceAccountName ?? serviceAccountName,
     automountServiceAccountToken: false,
@@ -189,12 +192,12 @@ function codeVolume({ taskQueue, code }: TemplateInput): { volume: PodPart; fold
   const { artifact } = taskQueue.spec.workers.source;
   if (artifact !== undefined) {
     const image = { reference: artifact.image, ...given("pullPolicy", artifact.pullPolicy) };
-    return { volume: { name: "code", image }, folder: ARTIFACT_FOLDER };
+    return { volume: { name: CODE_VOLUME, image }, folder: ARTIFACT_FOLDER };
   }
   if (code === undefined) return undefined;
   const items = configMapEntries(code.files.files).map(({ key, path }) => ({ key, path }));
   const configMap = { name: code.configMapName, items };
-  return { volume: { name: "code", configMap }, folder: CODE_FOLDER };
+  return { volume: { name: CODE_VOLUME, configMap }, folder: CODE_FOLDER };
 }
 
 /** What the user may not set, for the rest of MemFlow counts on it. An image says itself where its code is. */
