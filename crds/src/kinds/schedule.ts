@@ -144,7 +144,7 @@ const spec = z.strictObject({
 
 const status = z.strictObject({
   observedGeneration,
-  lastFireTime: dateTime.optional().describe("The last time that fired."),
+  lastFireTime: dateTime.optional().describe("The last time that fired, or at which the trigger did."),
   nextFireTimes: z.array(dateTime).max(NEXT_TIMES_MAX).optional().describe("The next times."),
   fired: count().optional().describe("Times that fired."),
   missed: count().optional().describe("Times that fell out of the catch-up window."),
@@ -241,7 +241,7 @@ export const SCHEDULE: KindDefinition = {
       name: "Last",
       type: "date",
       jsonPath: ".status.lastFireTime",
-      description: "The last time that fired.",
+      description: "The last time that fired, or at which the trigger did.",
     },
     { name: "Next", type: "string", jsonPath: ".status.nextFireTimes[0]", description: "The next time." },
     { name: "Running", type: "integer", jsonPath: ".status.running", description: "Open runs." },

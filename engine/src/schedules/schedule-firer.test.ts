@@ -305,7 +305,8 @@ test("a trigger starts a run once, also while paused", async () => {
   await fireAt("2026-01-01T00:05:00.250Z");
   await fireAt("2026-01-01T00:06:00Z");
   expect(await runs()).toEqual(["tick-2026-01-01T00:05:00.250Z"]);
-  expect(await stateOf("s")).toMatchObject({ fired: 0, lastTrigger: "now" });
+  const lastFireMs = Date.parse("2026-01-01T00:05:00.250Z");
+  expect(await stateOf("s")).toMatchObject({ fired: 0, lastTrigger: "now", lastFireMs });
 });
 
 test("a schedule that can't be fired is put off with the reason, and holds up no other", async () => {

@@ -54,10 +54,28 @@ test("an idle queue goes to zero after its cooldown, not before, and then costs 
   expect(cluster.pods()).toEqual([]);
   expect(cluster.eventReasons).toEqual(["ScaledToZero"]);
 
-  await cluster.advance(POLL_MS);
+  await cluster.advance(MINUTE_MS);
   const { length } = cluster.api.requestsOf("patch");
   await cluster.advance(10 * MINUTE_MS);
   expect(cluster.api.requestsOf("patch")).toHaveLength(length);
+});
+
+test("what a queue says once it rests is of its rest, not of how it came to it", async () => {
+  const scaling = { cooldown: "0s", pollInterval: "1s", behavior: { scaleDown: { stabilization: "0s" } } };
+  const story = async (replicas: number): Promise<string | undefined> => {
+    const cluster = await startScaledCluster();
+    cluster.addQueue({ replicas, spec: { scaling } });
+    cluster.lead();
+    await cluster.advance(MINUTE_MS);
+    expect(cluster.replicas()).toBe(0);
+    const { length } = cluster.api.requestsOf("patch");
+    await cluster.advance(10 * MINUTE_MS);
+    expect(cluster.api.requestsOf("patch")).toHaveLength(length);
+    return cluster.queue().status?.scaling?.reason;
+  };
+  const rest = await story(0);
+  expect(rest).not.toBe("");
+  expect(await story(1)).toBe(rest);
 });
 
 test("a start at zero is answered at once; a burst of them is one look", async () => {

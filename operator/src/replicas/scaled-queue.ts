@@ -38,6 +38,7 @@ import { planQueue } from "./core/queue-plan.ts";
 import type { BuildPlan, QueuePlan } from "./core/queue-plan.ts";
 import {
   backlogOf,
+  hasSameFigures,
   inFlightOf,
   isStatusDue,
   oldestAgeMsOf,
@@ -112,6 +113,8 @@ export class ScaledQueue {
   #told: { readonly status: ToldStatus; readonly atMs: number } | undefined;
   /** Replicas were changed, which the status does not say yet. */
   #isScaleUntold = false;
+  /** Figures or words have changed, which the status says only when it was not written for a while. */
+  #isPartUntold = false;
   #isResting = false;
   #touchCount = 0;
   #failureCount = 0;
@@ -377,7 +380,10 @@ export class ScaledQueue {
         now: clock.wallTime().toISOString(),
       }),
     };
-    if (!isStatusDue(told, next, sinceMs)) return;
+    if (!isStatusDue(told, next, sinceMs)) {
+      this.#isPartUntold = told !== undefined && !hasSameFigures(told.scaling, next.scaling);
+      return;
+    }
     await applyStatus({
       client: context.client,
       type: TASK_QUEUES,
@@ -390,6 +396,7 @@ export class ScaledQueue {
     });
     this.#told = { status: next, atMs: nowMs };
     this.#isScaleUntold = false;
+    this.#isPartUntold = false;
   }
 
   #tellOutage({ object, plan }: Pass): void {
@@ -424,9 +431,10 @@ export class ScaledQueue {
       seen.kind === "Seen" &&
       seen.unassigned.ready + seen.unassigned.unserved === 0 &&
       plan.observation.builds.some(({ buildId, role }) => role !== "Draining" && atZero.includes(buildId));
-    // What changed while this pass was under way, it may not have seen.
+    // What changed while this pass was under way, it may not have seen. And nobody would tell what this one left untold.
     this.#isResting =
       touchCount === this.#touchCount &&
+      !this.#isPartUntold &&
       load.kind === "Seen" &&
       isIdle(load) &&
       plan.builds.length === atZero.length &&

@@ -69,13 +69,14 @@ export function planFiring(facts: FiringFacts): FiringPlan {
   const timesAmong = (requests: readonly StartRequest[]): StartRequest[] =>
     requests.filter(({ cause }) => cause.kind === "time");
   const fired = timesAmong(desk.starts);
+  const firedMs = desk.starts.flatMap(({ atMs, cause }) => (cause.kind === "backfill" ? [] : [atMs]));
   return {
     ends: desk.ends,
     starts: desk.starts.map((start) => ({ ...start, workflowId: workflowIdOf(definition, start) })),
     state: {
       ...state,
       doneUntilMs: settled.doneUntilMs,
-      lastFireMs: fired.at(-1)?.atMs ?? state.lastFireMs,
+      lastFireMs: firedMs.length === 0 ? state.lastFireMs : Math.max(...firedMs, state.lastFireMs ?? 0),
       fired: state.fired + fired.length,
       missed: state.missed + settled.missed,
       skipped: state.skipped + desk.skipped.filter(({ cause }) => cause.kind !== "backfill").length,

@@ -31,7 +31,7 @@ export interface BackfillState {
 export interface ScheduleState {
   /** Times up to this are settled: each fired, missed, skipped or waiting in the buffer. Never goes back. */
   readonly doneUntilMs: number;
-  /** The last time that fired. */
+  /** The last time that fired, or the moment at which the trigger did. */
   readonly lastFireMs: number | null;
   /** Times that fired. */
   readonly fired: number;

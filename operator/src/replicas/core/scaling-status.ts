@@ -106,7 +106,8 @@ function essenceOf({ scaling, conditions }: ToldStatus): string {
   ]);
 }
 
-function hasSameFigures(left: ScalingStatus, right: ScalingStatus): boolean {
+/** Whether two of them say the same of the queue, whenever it was seen. */
+export function hasSameFigures(left: ScalingStatus, right: ScalingStatus): boolean {
   return (
     left.backlog === right.backlog &&
     left.inFlight === right.inFlight &&
