@@ -568,7 +568,11 @@ test("with DropSchema schema and roles go with the Store, once no queue uses it"
   expect(messageOf(operated, "Ready")).toContain("orders");
   expect(operated.connections.find(KEY)).toBeDefined();
   operated.api.cluster.delete(TASK_QUEUES, { namespace: NAMESPACE, name: "orders" });
+  const schemas: Promise<boolean>[] = [];
+  operated.connections.onChange(() => void schemas.push(hasSchema(operated)));
   await operated.reconcile();
+  expect(await Promise.all(schemas)).toEqual([true]);
+  expect(operated.connections.find(KEY)).toBeUndefined();
   expect(operated.isThere).toBe(false);
   expect(operated.events.at(-1)).toBe("SchemaDropped");
   expect(await hasSchema(operated)).toBe(false);

@@ -220,6 +220,8 @@ class StoresReconciler {
       nowMs: this.#dependencies.clock.wallTime().getTime(),
       reach: async () => {
         context.assertCurrent();
+        // No queue needs it any more: whoever looked now and then must not find the schema gone.
+        this.#dependencies.stores.disconnect(key);
         const { reached, observation } = await life.look(store, { queueCount: 0, replicasMax: 0 }, context);
         // In a namespace that goes, the Secret may be gone first: what was read of it still opens the door.
         return reached?.link ?? life.link.current ?? observation.connection.message;
