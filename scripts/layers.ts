@@ -64,6 +64,7 @@ export const PACKAGE_RULES: readonly PackageRule[] = [
     name: "@memflow/cli",
     mayImport: ["@memflow/crds", "@memflow/sdk", "@memflow/gateway/client"],
     folderMayImport: {
+      "src/connect": ["@memflow/operator/kube"],
       "src/dev": ["@memflow/engine", "@memflow/worker-runtime", "@memflow/operator/plan", "@memflow/gateway"],
     },
   },

@@ -39,7 +39,7 @@ export interface DatabaseWish {
 /**
  * Opens the database.
  *
- * @throws {CommandError} With exit code 3, naming what is wrong and the remedy.
+ * @throws {CommandError} With exit code 1, naming what is wrong and the remedy.
  */
 export async function openDatabase(wish: DatabaseWish): Promise<DevDatabase> {
   return wish.databaseUrl === undefined ? openEmbedded(wish) : openGiven(wish, wish.databaseUrl);
@@ -48,7 +48,7 @@ export async function openDatabase(wish: DatabaseWish): Promise<DevDatabase> {
 /**
  * Removes the embedded database of a data folder, for a start from nothing.
  *
- * @throws {CommandError} With exit code 3 while a running process looks after it.
+ * @throws {CommandError} With exit code 1 while a running process looks after it.
  */
 export async function removeEmbedded(dataDir: string): Promise<void> {
   const folder = dataFolderAt(embeddedDir(dataDir));
@@ -64,7 +64,7 @@ export async function removeEmbedded(dataDir: string): Promise<void> {
 /**
  * Makes the Stores' schemas ready.
  *
- * @throws {CommandError} With exit code 3: no right, too old a Postgres, a schema of a newer MemFlow ...
+ * @throws {CommandError} With exit code 1: no right, too old a Postgres, a schema of a newer MemFlow ...
  */
 export async function provisionSchemas(url: string, schemas: readonly string[]): Promise<void> {
   const source = await environmental(Promise.resolve().then(() => resolveConnection(url, "DATABASE_URL")));
@@ -102,10 +102,7 @@ async function openGiven(wish: DatabaseWish, url: string): Promise<DevDatabase> 
   if (!/^postgres(ql)?:\/\//u.test(url) || !URL.canParse(url)) {
     // The value may hold a password in any place, so nothing of it is shown.
     const form = "postgres://user:password@host:port/database";
-    throw new CommandError(
-      EXIT_CODES.environment,
-      `DATABASE_URL is no connection string: write it as "${form}"`,
-    );
+    throw new CommandError(EXIT_CODES.failure, `DATABASE_URL is no connection string: write it as "${form}"`);
   }
   await provisionSchemas(url, wish.schemas);
   const supervision = await environmental(supervise(url, `memflow:dev:${wish.schemas.join(",")}`));
@@ -187,5 +184,5 @@ async function environmental<Value>(work: Promise<Value>): Promise<Value> {
 
 function asEnvironmental(error: unknown): CommandError {
   const message = error instanceof Error ? error.message : String(error);
-  return new CommandError(EXIT_CODES.environment, message, error);
+  return new CommandError(EXIT_CODES.failure, message, error);
 }

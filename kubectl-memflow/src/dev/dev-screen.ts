@@ -4,9 +4,9 @@
  * Decides nothing and waits for nothing. Promises that no line holds a password.
  */
 import type { DevPlan, RunPlan } from "./dev-plan.ts";
-import { formatResult } from "./format-result.ts";
+import { formatResult } from "../show/format-result.ts";
 import type { Step } from "./run-progress.ts";
-import type { Terminal } from "./terminal.ts";
+import type { Terminal } from "../show/terminal.ts";
 
 /** How the command was called, for the lines that say how to go on. */
 export interface Invocation {

@@ -119,9 +119,9 @@ test("a worker and a Postgres that are killed are replaced, and the run goes on"
   expect(dev.output).toContain(`taken: ${TAKEN.join(", ")}`);
 });
 
-test("a run that fails gives exit code 1 and its reason", async () => {
+test("a run that fails gives exit code 10 and its reason", async () => {
   const dev = start(["--once", "--workflow", "failing"]);
-  expect(await dev.end()).toBe(1);
+  expect(await dev.end()).toBe(10);
   expect(dev.output).toContain("the run failed: this workflow always fails");
 });
 
@@ -191,11 +191,11 @@ test("DATABASE_URL is used in place of the embedded Postgres", async () => {
 
 test("a database that is not there is named without its password", async () => {
   const dev = start(["--once"], { DATABASE_URL: "postgres://someone:secret@127.0.0.1:1/nowhere" });
-  expect(await dev.end()).toBe(3);
+  expect(await dev.end()).toBe(1);
   expect(dev.output).toContain("127.0.0.1:1");
   expect(dev.output).not.toContain("secret");
   const malformed = start(["--once"], { DATABASE_URL: "host=127.0.0.1 password=secret" });
-  expect(await malformed.end()).toBe(3);
+  expect(await malformed.end()).toBe(1);
   expect(malformed.output).toContain("DATABASE_URL is no connection string");
   expect(malformed.output).not.toContain("secret");
 });

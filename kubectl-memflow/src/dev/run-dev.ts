@@ -19,7 +19,7 @@ import { describeInvocation } from "./invocation.ts";
 import { WorkerRegister } from "./orphans.ts";
 import { readManifests } from "./read-manifests.ts";
 import { showRun } from "./show-run.ts";
-import { makeTerminal } from "./terminal.ts";
+import { makeTerminal } from "../show/terminal.ts";
 import { WorkerPool } from "./worker-pool.ts";
 import type { WorkerReady } from "./worker-process.ts";
 
@@ -195,7 +195,7 @@ class DevSession {
       await writeFile(path.join(this.#dataDir, ".gitignore"), "*\n");
     } catch (cause) {
       throw new CommandError(
-        EXIT_CODES.environment,
+        EXIT_CODES.failure,
         `the data folder "${this.#dataDir}" can't be written: choose another one with --data`,
         cause,
       );

@@ -4,8 +4,8 @@
  * Reads committed history alone, so it shows the same to a host, to a guest and to whoever comes after a crash. It does not
  * wait and does not print.
  */
-import { describeStep } from "./describe-step.ts";
-import type { StepEvent, StepText } from "./describe-step.ts";
+import { describeStep } from "../show/describe-step.ts";
+import type { StepEvent, StepText } from "../show/describe-step.ts";
 
 /** As much of a run as progress needs. */
 export interface RunFacts {

@@ -27,8 +27,8 @@ const SILENCE_MS_MAX = 60_000;
 /**
  * Shows the run.
  *
- * @returns The exit code: 0 with a result, 1 for any other end.
- * @throws {CommandError} With exit code 3 when the database does not answer any more.
+ * @returns The exit code: 0 with a result, 10 for any other end.
+ * @throws {CommandError} With exit code 1 when the database does not answer any more.
  */
 export async function showRun(options: ShowRunOptions): Promise<number> {
   const { run, screen, signal } = options;
@@ -73,7 +73,7 @@ class Patience {
       this.#failingSince ??= performance.now();
       if (performance.now() - this.#failingSince < SILENCE_MS_MAX) return undefined;
       const reason = error instanceof Error ? error.message : String(error);
-      throw new CommandError(EXIT_CODES.environment, `the run can't be followed any more: ${reason}`, error);
+      throw new CommandError(EXIT_CODES.failure, `the run can't be followed any more: ${reason}`, error);
     }
   }
 }

@@ -66,7 +66,7 @@ export class WorkerPool {
    * Starts every worker.
    *
    * @returns What each said when it was ready, once all are.
-   * @throws {CommandError} When a worker refuses its settings or code (exit code 2) or keeps dying (3).
+   * @throws {CommandError} When a worker refuses its settings or code (exit code 2) or keeps dying (1).
    */
   async start(): Promise<readonly WorkerReady[]> {
     this.#loops = Promise.all(this.#slots.map((slot) => this.#keepRunning(slot)));
@@ -165,7 +165,7 @@ export class WorkerPool {
     }
     if (!slot.wasReady && deaths >= EARLY_DEATH_MAX) {
       throw new CommandError(
-        EXIT_CODES.environment,
+        EXIT_CODES.failure,
         `worker ${slot.name} died ${deaths} times before it was ready, the last time: ${said}`,
       );
     }

@@ -23,8 +23,10 @@ export type {
   KubeClientOptions,
   ListOptions,
   ListPage,
+  LogOptions,
   Patch,
   Selection,
+  TokenWish,
   WatchOptions,
   WriteGuard,
   WriteOptions,
@@ -39,14 +41,22 @@ export { ObjectStore } from "./object-store.ts";
 export type { IndexFunction, ReadableStore } from "./object-store.ts";
 export { OperatorRuntime } from "./operator-runtime.ts";
 export type { OperatorRuntimeOptions } from "./operator-runtime.ts";
+export { openPortForward } from "./port-forward.ts";
+export type { PortForwardTarget } from "./port-forward.ts";
 export { Reflector } from "./reflector.ts";
 export type { ChangeHandler, ObjectChange, ReflectorOptions, ReflectorState } from "./reflector.ts";
 export { EVENTS, LEASES, metadataOf, namespaced } from "./resource-type.ts";
 export type { KubeEvent, Lease, ResourceType } from "./resource-type.ts";
 export { reviewAccess, reviewToken, SUBJECT_ACCESS_REVIEWS, TOKEN_REVIEWS } from "./reviews.ts";
 export type { AccessVerdict, ReviewedAccess, ReviewedUser, TokenQuestion } from "./reviews.ts";
+export { findServicePods, SERVICES } from "./service-pods.ts";
+export type { Service, ServicePod, ServicePortQuestion } from "./service-pods.ts";
 export { listenForStop, StopSignalError } from "./stop-signals.ts";
 export type { StopSignals } from "./stop-signals.ts";
+export { readUserCredentials } from "./user-credentials.ts";
+export type { ClientCertificate, UserCredentials } from "./user-credentials.ts";
+export { readUserKubeConfig } from "./user-kube-config.ts";
+export type { KubeConfigWish, UserKubeConfig } from "./user-kube-config.ts";
 export { WatchIdleError } from "./watch-stream.ts";
 export type { WatchEvent } from "./watch-stream.ts";
 export { compareResourceVersions, identityOf, keyOf, nameOf, parseKey } from "./wire.ts";

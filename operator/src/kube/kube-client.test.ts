@@ -322,7 +322,7 @@ test("a token is asked for before each request, and a failure to get one is told
     isAuthProvider: (user) => user.authProvider?.name === "rotating",
     applyAuthentication: async (_user, options) => {
       if (++asked === 3) throw new Error("the command failed");
-      options.headers = { ...options.headers, Authorization: `Bearer token-${asked}` };
+      options.headers = { Authorization: `Bearer token-${asked}` };
     },
   });
   const client = new KubeClient({ kubeConfig });

@@ -21,6 +21,7 @@ import {
   ServerError,
   TooManyRequestsError,
 } from "./errors.ts";
+import { PODS, SERVICE_ACCOUNTS } from "./kubernetes-kinds.ts";
 import { collectionPath, objectPath } from "./resource-type.ts";
 import type { ResourceType } from "./resource-type.ts";
 import { answerError } from "./status-answer.ts";
@@ -127,6 +128,29 @@ export interface DeleteOptions extends CallOptions {
   readonly resourceVersion?: string;
   readonly propagation?: "Background" | "Foreground" | "Orphan";
   readonly gracePeriodSeconds?: number;
+}
+
+/** A token of a service account. */
+export interface TokenWish extends CallOptions {
+  /** Whom it is for (default: the API server). */
+  readonly audiences?: readonly string[];
+  /** The server takes 600 and more. */
+  readonly expirationSeconds: number;
+}
+
+/** Which part of a pod's log. */
+export interface LogOptions extends CallOptions {
+  /** Needed where the pod has several. */
+  readonly container?: string | undefined;
+  /** Go on as it grows. */
+  readonly follow?: boolean | undefined;
+  readonly tailLines?: number | undefined;
+  /** ISO 8601, to the second. */
+  readonly sinceTime?: string | undefined;
+  /** Each line begins with its time. */
+  readonly timestamps?: boolean | undefined;
+  /** Of the container's life before its last restart. */
+  readonly previous?: boolean | undefined;
 }
 
 const OK = 200;
@@ -401,6 +425,57 @@ export class KubeClient {
       },
       { ...options, place: placeOf("patch", type, "scale") },
     );
+  }
+
+  /**
+   * Asks for a token of a service account.
+   *
+   * @returns The token; it is nobody's to keep.
+   * @see https://kubernetes.io/docs/reference/kubernetes-api/authentication-resources/token-request-v1/
+   */
+  async requestToken(
+    serviceAccount: ObjectName,
+    { audiences, expirationSeconds, signal }: TokenWish,
+  ): Promise<string> {
+    const spec = { expirationSeconds, ...(audiences === undefined ? {} : { audiences }) };
+    const answer = await this.#sendFor<{ readonly status: { readonly token: string } }>({
+      method: "POST",
+      path: objectPath(SERVICE_ACCOUNTS, serviceAccount, "token"),
+      headers: JSON_TYPE,
+      body: JSON.stringify({ apiVersion: "authentication.k8s.io/v1", kind: "TokenRequest", spec }),
+      signal,
+    });
+    return answer.status.token;
+  }
+
+  /**
+   * Reads what a container of a pod wrote, as it comes.
+   *
+   * @returns Once the server accepted. Who reads must read to the end, leave the loop, or abort the signal.
+   */
+  async readLog(pod: ObjectName, options: LogOptions): Promise<AsyncIterable<Buffer>> {
+    const { container, follow, tailLines, sinceTime, timestamps, previous, signal } = options;
+    const call: HttpCall = {
+      method: "GET",
+      path: objectPath(PODS, pod, "log"),
+      query: {
+        container,
+        follow: follow?.toString(),
+        tailLines: tailLines?.toString(),
+        sinceTime,
+        timestamps: timestamps?.toString(),
+        previous: previous?.toString(),
+      },
+      headers: { accept: "*/*" },
+      timeoutMs: this.#attemptTimeoutMs,
+      signal,
+    };
+    const answer = await this.#observed(call, async () => {
+      const opened = await this.#transport.open(call);
+      return { answer: opened, status: "body" in opened ? OK : opened.status };
+    });
+    if (!("body" in answer)) throw answerError(describe(call), answer);
+    return answer.body;
   }
 
   /** Closes the connections; what is under way fails. */

@@ -24,6 +24,8 @@ import type { JsonObject } from "./json-value.ts";
 import { ListPages } from "./list-pages.ts";
 import { LOOPBACK_CERTIFICATE, LOOPBACK_KEY } from "./loopback-certificate.ts";
 import { MockCluster } from "./mock-cluster.ts";
+import { portForwarding } from "./port-forwarding.ts";
+import type { ForwardedPort } from "./port-forwarding.ts";
 import { Refusal } from "./refusal.ts";
 import { routeRequest } from "./request-route.ts";
 import type { RequestRoute } from "./request-route.ts";
@@ -43,6 +45,8 @@ export interface MockApiServerOptions {
   readonly reviewToken?: (spec: TokenReviewSpec) => object;
   /** Answers a SubjectAccessReview with its status (default: no). */
   readonly reviewAccess?: (spec: AccessReviewSpec) => object;
+  /** The port on loopback that a pod's port stands for; undefined refuses (default: all are refused). */
+  readonly forward?: (target: ForwardedPort) => number | undefined;
   /** What is left of an object that is sent, as on a server that does not serve some field (default: all of it). */
   readonly admit?: (object: KubeObject) => KubeObject;
 }
@@ -124,6 +128,7 @@ export class MockApiServer {
     reviewToken = () => ({ authenticated: false }),
     reviewAccess = () => ({ allowed: false }),
     admit = (object) => object,
+    forward = () => undefined,
   }: MockApiServerOptions) {
     this.#types = [LEASES, EVENTS, ...REVIEWS, ...types];
     this.#mayAccess = mayAccess;
@@ -137,6 +142,7 @@ export class MockApiServer {
     this.#server = tls
       ? createHttpsServer({ cert: LOOPBACK_CERTIFICATE, key: LOOPBACK_KEY }, onRequest)
       : createHttpServer(onRequest);
+    this.#server.on("upgrade", portForwarding(forward));
     this.#server.on(tls ? "secureConnection" : "connection", () => this.#connectionCount++);
     this.cluster.bell.onRing(() => {
       for (const watch of this.#watches) watch.sendNew();
