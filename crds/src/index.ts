@@ -1,5 +1,7 @@
 /** The kinds of memflow.io/v1alpha1, what their manifests may say, and the reader of manifests. */
-export { findInputFaults } from "./check-input.ts";
+export { compileInputSchema, findInputFaults } from "./check-input.ts";
+export { faultsOf, formatPath } from "./field-faults.ts";
+export type { FieldFault } from "./field-faults.ts";
 export type { Condition, ConditionCatalog, ConditionReason, ConditionType } from "./conditions.ts";
 export { CONDITION_MESSAGE_MAX } from "./conditions.ts";
 export { durationMs } from "./durations.ts";

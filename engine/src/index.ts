@@ -37,6 +37,7 @@ export type { EntitySearch, FoundEntity } from "./client/entity-finder.ts";
 export { StoreClient } from "./client/store-client.ts";
 export type {
   EventDescription,
+  QueueLoad,
   RunDescription,
   RunRecord,
   SignalReceipt,
@@ -44,6 +45,9 @@ export type {
   StartRequest,
   StopRequest,
 } from "./client/store-client.ts";
+export type { FollowedPart } from "./client/history-follower.ts";
+export type { IdempotencyKey, KeyedOutcome, KeyedStart, KeyedStartRequest } from "./client/keyed-requests.ts";
+export type { RunFilter, RunOrder, RunPageQuery, RunPlace } from "./client/run-lists.ts";
 export type { HookRequest } from "./client/hook-starts.ts";
 export type { RunOutcome } from "./client/result-waiter.ts";
 export { currentActivity } from "./worker/activity-executor.ts";
@@ -52,6 +56,10 @@ export { activityRegistry } from "./worker/activity-registry.ts";
 export type { ActivityFunction } from "./worker/activity-registry.ts";
 export { replayRecording } from "./worker/replay-recording.ts";
 export type { RecordedRun, ReplayOutcome } from "./worker/replay-recording.ts";
+export type { Backfill, OverlapPolicy, ScheduleDefinition } from "./schedules/core/definition.ts";
+export { backfillsOf, pauseOf } from "./schedules/core/state.ts";
+export type { ScheduleRecord } from "./schedules/schedule-book.ts";
+export type { ScheduleDesk } from "./schedules/schedule-desk.ts";
 export { retireProcesses } from "./worker/retire-processes.ts";
 export { EngineWorker } from "./worker/worker.ts";
 export type { WorkerStatus } from "./worker/worker.ts";

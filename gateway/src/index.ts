@@ -1,4 +1,6 @@
-/** The gateway's door: its API as one table, and the interfaces of who may and of the Stores. */
+/** The gateway's door: its application, its API as one table, and the interfaces of who may and of the Stores. */
 export * from "./api/index.ts";
 export * from "./auth/index.ts";
+export { createGateway, DEFAULT_LIMITS } from "./http/gateway.ts";
+export type { AnsweredRequest, GatewayLimits, GatewayLog, GatewayOptions } from "./http/gateway.ts";
 export * from "./stores/index.ts";

@@ -187,6 +187,7 @@ export const SCHEDULE_CONDITIONS = {
     reasons: {
       Running: "It is not paused.",
       PausedBySpec: "spec.paused is set.",
+      PausedByRequest: "A request to the gateway paused it: resume it there.",
       PausedOnFailure:
         "A run did not complete and pauseOnFailure is set: set spec.paused to true and back to false.",
     },

@@ -22,7 +22,10 @@ export interface RunOutcome {
   readonly failureIsResult: boolean;
 }
 
-type Wait = PromiseWithResolvers<RunOutcome>;
+interface Wait extends PromiseWithResolvers<RunOutcome> {
+  /** Who waits for it; infinite when somebody waits without an end. */
+  holders: number;
+}
 
 interface OutcomeRow {
   readonly run_id: string;
@@ -76,12 +79,46 @@ export class ResultWaiter {
   }
 
   wait(runId: string): Promise<RunOutcome> {
+    return this.#hold(runId, Number.POSITIVE_INFINITY).promise;
+  }
+
+  /**
+   * Waits for some time; undefined when it is over or the signal comes. A run that nobody waits for any more is not looked at.
+   */
+  async waitWithin(runId: string, waitMs: number, signal: AbortSignal): Promise<RunOutcome | undefined> {
+    const wait = this.#hold(runId, 1);
+    const { promise: over, resolve } = Promise.withResolvers<undefined>();
+    const stop = (): void => resolve(undefined);
+    const timer = outside(() => setTimeout(stop, waitMs));
+    signal.addEventListener("abort", stop, { once: true });
+    if (signal.aborted) stop();
+    try {
+      return await Promise.race([wait.promise, over]);
+    } finally {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", stop);
+      this.#release(runId, wait);
+    }
+  }
+
+  #release(runId: string, wait: Wait): void {
+    wait.holders -= 1;
+    if (wait.holders > 0 || this.#waits.get(runId) !== wait) return;
+    this.#waits.delete(runId);
+    this.#unwatched.delete(runId);
+    this.#disarm();
+  }
+
+  #hold(runId: string, holders: number): Wait {
     const known = this.#waits.get(runId);
-    if (known !== undefined) return known.promise;
-    const wait: Wait = Promise.withResolvers();
+    if (known !== undefined) {
+      known.holders += holders;
+      return known;
+    }
+    const wait: Wait = { ...Promise.withResolvers<RunOutcome>(), holders };
     if (this.#closed) {
       wait.reject(closedError());
-      return wait.promise;
+      return wait;
     }
     this.#waits.set(runId, wait);
     const ended = this.#expected.get(runId);
@@ -91,7 +128,7 @@ export class ResultWaiter {
       if (ended) this.#fetch([runId]);
     }
     this.#arm();
-    return wait.promise;
+    return wait;
   }
 
   /** Told that runs have ended. */
@@ -191,6 +228,10 @@ export class ResultWaiter {
     this.#waits.delete(runId);
     if (outcome instanceof Error) wait.reject(outcome);
     else wait.resolve(outcome);
+    this.#disarm();
+  }
+
+  #disarm(): void {
     if (this.#waits.size > 0) return;
     clearTimeout(this.#timer);
     this.#timer = undefined;

@@ -9,6 +9,7 @@ import { setTimeout as delay } from "node:timers/promises";
 import {
   ConnectionError,
   DuplicateJobError,
+  IdempotencyKeyReusedError,
   MemFlowError,
   RunClosedError,
   WorkflowNotFoundError,
@@ -40,16 +41,36 @@ import { provision } from "../store/provision.ts";
 import { Session } from "../store/session.ts";
 import type { Statement } from "../store/session.ts";
 import { toStoreError } from "../store/sql-errors.ts";
+import { ScheduleDesk } from "../schedules/schedule-desk.ts";
 import { findEntities } from "./entity-finder.ts";
 import type { EntitySearch, FoundEntity } from "./entity-finder.ts";
 import { createEntityIndex } from "./entity-index.ts";
 import { GroupCommit } from "./group-commit.ts";
+import { HistoryFollower } from "./history-follower.ts";
+import type { FollowedPart } from "./history-follower.ts";
 import { hookFlush } from "./hook-starts.ts";
 import type { HookReceipt, HookRequest } from "./hook-starts.ts";
+import {
+  KeyedRequests,
+  KeyGoneError,
+  keyedSignalFlush,
+  keyedStartFlush,
+  signalKeyOf,
+} from "./keyed-requests.ts";
+import type {
+  IdempotencyKey,
+  KeyedOutcome,
+  KeyedReceipt,
+  KeyedSignalRequest,
+  KeyedStart,
+  KeyedStartRequest,
+} from "./keyed-requests.ts";
 import { encodeSeed, reserveFlush } from "./reservations.ts";
 import type { ReserveRequest } from "./reservations.ts";
 import { ResultWaiter } from "./result-waiter.ts";
 import type { RunOutcome } from "./result-waiter.ts";
+import { asListError, countStatement, LIST_SETTINGS, listStatement } from "./run-lists.ts";
+import type { RunFilter, RunPageQuery, RunPlace } from "./run-lists.ts";
 import { Topics } from "./topics.ts";
 import type { TopicListener, TopicSubscription } from "./topics.ts";
 import { searchViews } from "./view-search.ts";
@@ -150,6 +171,29 @@ export interface EventDescription {
   readonly entityNo: number | null;
 }
 
+/** What waits in a queue, and who serves it. */
+export interface QueueLoad {
+  readonly taskQueue: string;
+  /** Tasks that workers could claim. */
+  readonly ready: number;
+  readonly inFlight: number;
+  readonly oldestReadyAt: Date | null;
+  readonly nextTimerAt: Date | null;
+  /** Living workers. */
+  readonly workers: number;
+}
+
+interface EventRow {
+  readonly run_id: string;
+  readonly event_no: number;
+  readonly kind: number;
+  readonly position: number | null;
+  readonly at_ms: number;
+  readonly name: string | null;
+  readonly payload: string | null;
+  readonly entity_no: string | null;
+}
+
 interface RunRow {
   run_id: string;
   workflow_id: string;
@@ -184,6 +228,10 @@ interface Receipt {
 
 /** Events of one run that are read at once (client-queries.ts, eventsAfter). */
 const EVENT_PAGE = 5_000;
+/** Payloads of one page of a history: a few large ones fill it. */
+const EVENT_PAGE_BYTES = 4 * 1024 * 1024;
+/** Events that are told at once of a run that is followed. */
+const FOLLOWED_PAGE = 500;
 /** Snapshots that one search brings up to date at most, newest first: pages of so many. */
 const REFRESH_PAGE = 200;
 const REFRESH_PAGES_MAX = 50;
@@ -198,6 +246,8 @@ export class StoreClient {
   readonly #id: string = newId();
   readonly #writer: Session;
   readonly #reader: Session;
+  /** Of its own: a list that takes long delays no other read. */
+  readonly #lists: Session;
   readonly #notifier: Notifier;
   readonly #listener: Listener | undefined;
   readonly #starts: GroupCommit<StartRequest, string>;
@@ -205,6 +255,13 @@ export class StoreClient {
   readonly #stops: GroupCommit<StopRequest, readonly EndedRun[]>;
   readonly #hooks: GroupCommit<HookRequest, HookReceipt>;
   readonly #reservations: GroupCommit<ReserveRequest, string>;
+  readonly #keyedStarts: GroupCommit<KeyedStartRequest, KeyedStart>;
+  readonly #keyedSignals: GroupCommit<KeyedSignalRequest, KeyedReceipt>;
+  readonly #startsByKey: KeyedRequests<KeyedStartRequest, KeyedStart>;
+  readonly #signalsByKey: KeyedRequests<KeyedSignalRequest, KeyedOutcome>;
+  readonly #follower: HistoryFollower<EventDescription>;
+  /** The schedules of the store. */
+  readonly schedules: ScheduleDesk;
   readonly #results: ResultWaiter;
   readonly #topics: Topics;
   readonly #channel: string;
@@ -232,6 +289,7 @@ export class StoreClient {
     this.#channel = channelName(schema, "client", this.#id);
     this.#writer = new Session({ source, purpose: "client" });
     this.#reader = new Session({ source, purpose: "read", settings: PLANNER_SETTINGS });
+    this.#lists = new Session({ source, purpose: "list", settings: LIST_SETTINGS });
     this.#notifier = new Notifier({ source });
     this.#results = new ResultWaiter({
       session: this.#reader,
@@ -279,6 +337,21 @@ export class StoreClient {
       ...hookFlush({ ...telling, retryMaxMs: RETRY_BY_ID_MAX_MS }),
     });
     this.#reservations = new GroupCommit({ ...common, ...reserveFlush(telling) });
+    this.#keyedStarts = new GroupCommit({ ...common, ...keyedStartFlush(telling) });
+    this.#keyedSignals = new GroupCommit({ ...common, ...keyedSignalFlush(telling) });
+    this.#startsByKey = new KeyedRequests({
+      keyOf: ({ idempotency }) => idempotency.key,
+      send: (request) => this.#startKeyed(request),
+    });
+    this.#signalsByKey = new KeyedRequests({
+      keyOf: signalKeyOf,
+      send: (request) => this.#signalKeyed(request),
+    });
+    this.schedules = new ScheduleDesk({ session: this.#lists, notifier: this.#notifier, schema });
+    this.#follower = new HistoryFollower({
+      page: (runId, afterEvent) => this.eventPage(runId, afterEvent, FOLLOWED_PAGE),
+      look: (runIds, eventNos) => this.#read("followedRuns", [runIds, eventNos]),
+    });
   }
 
   /** The schema it works on. */
@@ -302,6 +375,68 @@ export class StoreClient {
       this.#results.forget(request.runId);
       throw error;
     }
+  }
+
+  /**
+   * Starts a run under an idempotency key; settles once it, or the run of an earlier equal request, is recorded.
+   *
+   * @throws {DuplicateJobError} When an open run has the workflow id; {IdempotencyKeyReusedError} when the key was used for
+   *   another request.
+   */
+  async startOnce(request: KeyedStartRequest): Promise<KeyedStart> {
+    return await this.#startsByKey.add(request);
+  }
+
+  /** What an equal start under the key has led to; undefined when there was none. @throws As `startOnce`. */
+  async startedUnder({ key, fingerprint }: IdempotencyKey): Promise<KeyedStart | undefined> {
+    const [row] = await this.#read<{
+      readonly request_id: string;
+      readonly workflow_id: string;
+      readonly fingerprint: string;
+      readonly expires_ms: number;
+    }>("startedUnder", [key]);
+    if (row === undefined) return undefined;
+    if (row.fingerprint !== fingerprint) throw new IdempotencyKeyReusedError(key);
+    const { request_id: runId, workflow_id: workflowId, expires_ms: expiresMs } = row;
+    return { runId, workflowId, expiresMs, fresh: false };
+  }
+
+  async #startKeyed(request: KeyedStartRequest): Promise<KeyedStart> {
+    this.#results.expect(request.runId);
+    try {
+      const started = await this.#keyedStarts.add(request);
+      if (started.fresh) {
+        const channel = queueChannel(this.#schema, request.taskQueue);
+        this.#notifier.notify(channel, request.delayMs > 0 ? "later" : "runs");
+      } else this.#results.forget(request.runId);
+      return started;
+    } catch (error) {
+      this.#results.forget(request.runId);
+      throw error;
+    }
+  }
+
+  /**
+   * Sends a signal to a run under an idempotency key; settles once it, or that of an earlier equal request, is recorded.
+   *
+   * @throws {RunClosedError} When the run has ended; {IdempotencyKeyReusedError} when the key was used for another signal.
+   */
+  async signalOnce(request: Omit<KeyedSignalRequest, "requestId">): Promise<KeyedOutcome> {
+    return await this.#signalsByKey.add({ ...request, requestId: newId() });
+  }
+
+  async #signalKeyed(request: KeyedSignalRequest): Promise<KeyedOutcome> {
+    const { idempotency, toRunId } = request;
+    const receipt = await this.#keyedSignals.add(request);
+    if (receipt.known === true) {
+      if (receipt.request == null) throw new KeyGoneError("the key has just gone");
+      if (receipt.fingerprint !== idempotency.fingerprint)
+        throw new IdempotencyKeyReusedError(idempotency.key);
+      return { fresh: false, expiresMs: receipt.expires_ms ?? idempotency.expiresMs };
+    }
+    if (receipt.open !== true) throw await this.#closedError(toRunId);
+    this.#notifyTarget(receipt.run ?? null, receipt.owner ?? null, receipt.queue ?? null);
+    return { fresh: true, expiresMs: idempotency.expiresMs };
   }
 
   /**
@@ -414,6 +549,11 @@ export class StoreClient {
     return await this.#results.wait(runId);
   }
 
+  /** As `outcome`, for some time: undefined when it is over, or the signal comes, and the run has not ended. */
+  async outcomeWithin(runId: string, waitMs: number, signal: AbortSignal): Promise<RunOutcome | undefined> {
+    return await this.#results.waitWithin(runId, waitMs, signal);
+  }
+
   async describe(runId: string): Promise<RunDescription> {
     const [row] = await this.#read<RunRow>("runsById", [[runId]]);
     if (row === undefined) throw new WorkflowNotFoundError({ workflowId: "", runId });
@@ -444,6 +584,59 @@ export class StoreClient {
       limit,
     ];
     return (await this.#read<RunRow>("listRuns", values)).map(describeRun);
+  }
+
+  /**
+   * One page of runs, and where the next one begins; nothing follows when that is left out.
+   *
+   * @throws {SearchError} `SEARCH_TIMEOUT` when it takes longer than 5 s.
+   */
+  async listPage(
+    query: RunPageQuery,
+  ): Promise<{ readonly runs: readonly RunDescription[]; readonly next?: RunPlace | undefined }> {
+    if (query.filter.search !== undefined) await this.#refreshSnapshots();
+    const rows = await this.#list<RunRow & { readonly place: string | null }>(
+      listStatement(this.#schema, { ...query, limit: query.limit + 1 }),
+    );
+    const shown = rows.slice(0, query.limit);
+    const last = shown.at(-1);
+    return {
+      runs: shown.map(describeRun),
+      ...(rows.length > query.limit && last !== undefined
+        ? { next: { runId: last.run_id, closedAt: last.place } }
+        : {}),
+    };
+  }
+
+  /**
+   * How many runs there are.
+   *
+   * @throws {SearchError} As `listPage`.
+   */
+  async countRuns(filter: RunFilter): Promise<number> {
+    if (filter.search !== undefined) await this.#refreshSnapshots();
+    const [row] = await this.#list<{ readonly count: number }>(countStatement(this.#schema, filter));
+    return row?.count ?? 0;
+  }
+
+  /** What waits in each queue, and how many serve it; queues without either are left out. */
+  async queueLoads(): Promise<readonly QueueLoad[]> {
+    const rows = await this.#list<{
+      readonly task_queue: string;
+      readonly depth: number;
+      readonly in_flight: number;
+      readonly oldest_ms: number | null;
+      readonly wake_ms: number | null;
+      readonly workers: number;
+    }>({ ...this.#queries.queueLoads });
+    return rows.map((row) => ({
+      taskQueue: row.task_queue,
+      ready: row.depth,
+      inFlight: row.in_flight,
+      oldestReadyAt: row.oldest_ms === null ? null : new Date(row.oldest_ms),
+      nextTimerAt: row.wake_ms === null ? null : new Date(row.wake_ms),
+      workers: row.workers,
+    }));
   }
 
   /** A run with its hooks and children, itself first. */
@@ -478,27 +671,31 @@ export class StoreClient {
   async #eventPage(
     seen: readonly { readonly runId: string; readonly eventNo: number }[],
   ): Promise<readonly EventDescription[]> {
-    const rows = await this.#read<{
-      run_id: string;
-      event_no: number;
-      kind: number;
-      position: number | null;
-      at_ms: number;
-      name: string | null;
-      payload: string | null;
-      entity_no: string | null;
-    }>("eventsAfter", [seen.map(({ runId }) => runId), seen.map(({ eventNo }) => eventNo)]);
-    return rows.map((row) => ({
-      runId: row.run_id,
-      eventNo: row.event_no,
-      kind: EVENT_WORD[row.kind as EventKind] ?? String(row.kind),
-      position: row.position,
-      name: row.name,
-      at: new Date(row.at_ms),
-      atMs: row.at_ms,
-      payload: decodePayload(row.payload),
-      entityNo: row.entity_no === null ? null : Number(row.entity_no),
-    }));
+    const rows = await this.#read<EventRow>("eventsAfter", [
+      seen.map(({ runId }) => runId),
+      seen.map(({ eventNo }) => eventNo),
+    ]);
+    return rows.map(describeEvent);
+  }
+
+  /** Events of a run after one, in order: at most `limit`, and about 4 MiB of payloads. */
+  async eventPage(runId: string, afterEvent: number, limit: number): Promise<readonly EventDescription[]> {
+    const rows = await this.#read<EventRow>("eventPage", [runId, afterEvent, limit, EVENT_PAGE_BYTES]);
+    return rows.map(describeEvent);
+  }
+
+  /**
+   * Follows a history until its run has ended and all is told, or the signal comes.
+   *
+   * @param afterEvent - The number of the last event that was seen; 0 for none.
+   * @throws {WorkflowNotFoundError} When the run is not there.
+   */
+  followEvents(
+    runId: string,
+    afterEvent: number,
+    signal: AbortSignal,
+  ): AsyncGenerator<FollowedPart<EventDescription>, void, undefined> {
+    return this.#follower.follow(runId, afterEvent, signal);
   }
 
   /** The entity of a run as of its last committed change. */
@@ -609,9 +806,15 @@ export class StoreClient {
    */
   async close(): Promise<void> {
     const idle = Promise.all(
-      [this.#starts, this.#signals, this.#stops, this.#hooks, this.#reservations].map((commits) =>
-        commits.idle(),
-      ),
+      [
+        this.#starts,
+        this.#signals,
+        this.#stops,
+        this.#hooks,
+        this.#reservations,
+        this.#keyedStarts,
+        this.#keyedSignals,
+      ].map((commits) => commits.idle()),
     );
     const patience = new AbortController();
     await Promise.race([
@@ -622,7 +825,11 @@ export class StoreClient {
     this.#open = false;
     await idle;
     this.#results.close();
+    this.#follower.close(
+      new ConnectionError("BAD_CONNECTION", { message: "the client was closed; make a new one" }),
+    );
     await Promise.all([
+      this.#lists.close(),
       this.#listener?.close(),
       this.#notifier.close(),
       this.#writer.close(),
@@ -632,6 +839,16 @@ export class StoreClient {
 
   async #read<Row extends object>(query: keyof ClientQueries, values: readonly unknown[]): Promise<Row[]> {
     return await this.#rows<Row>({ ...this.#queries[query], values });
+  }
+
+  async #list<Row extends object>(statement: Statement): Promise<Row[]> {
+    try {
+      const { rows } = await outside(() => this.#lists.query<Row>(statement));
+      return rows;
+    } catch (thrown) {
+      const error = asListError(thrown);
+      throw error instanceof MemFlowError ? error : toStoreError(error, this.#source);
+    }
   }
 
   async #rows<Row extends object>(statement: Statement): Promise<Row[]> {
@@ -686,7 +903,9 @@ export class StoreClient {
           ),
         );
         return items.map((item) =>
-          refused.has(item.runId) ? new DuplicateJobError(item.workflowId, item.workflowName) : item.runId,
+          refused.has(item.runId)
+            ? new DuplicateJobError(item.workflowId, item.workflowName, refused.get(item.runId) ?? undefined)
+            : item.runId,
         );
       },
     };
@@ -746,6 +965,20 @@ function noListen(source: ConnectionSource): ConnectionError {
       `a subscription needs LISTEN, which the connection to ${source.describe()} does not have; ` +
       "give a direct connection beside the pooler, and no polling",
   });
+}
+
+function describeEvent(row: EventRow): EventDescription {
+  return {
+    runId: row.run_id,
+    eventNo: row.event_no,
+    kind: EVENT_WORD[row.kind as EventKind] ?? String(row.kind),
+    position: row.position,
+    name: row.name,
+    at: new Date(row.at_ms),
+    atMs: row.at_ms,
+    payload: decodePayload(row.payload),
+    entityNo: row.entity_no === null ? null : Number(row.entity_no),
+  };
 }
 
 function describeRun(row: RunRow): RunDescription {

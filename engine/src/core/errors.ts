@@ -19,6 +19,7 @@ export {
   CanceledError,
   DuplicateJobError,
   GetStateError,
+  IdempotencyKeyReusedError,
   InterruptedError,
   RunClosedError,
   StuckError,
@@ -34,6 +35,7 @@ export {
   EntityError,
   OptionError,
   PayloadError,
+  RequestRefusedError,
   WorkflowTypeNotFoundError,
 } from "./errors/misuse-errors.ts";
 export type { EntityErrorCode, PayloadErrorCode } from "./errors/misuse-errors.ts";

@@ -9,7 +9,7 @@ import type { Session } from "../store/session.ts";
 import { OWN_SQLSTATES, codeOf } from "../store/sql-errors.ts";
 import type { ScheduleDefinition } from "./core/definition.ts";
 import { isFinished } from "./core/plan-firing.ts";
-import { initialState, stateUnder } from "./core/state.ts";
+import { initialState, pauseOf, stateUnder } from "./core/state.ts";
 import type { ScheduleState } from "./core/state.ts";
 import { dueMs } from "./core/times.ts";
 import { scheduleQueries } from "./schedule-queries.ts";
@@ -134,23 +134,56 @@ export class ScheduleBook {
         known.map(({ running }) => running),
       ],
     });
-    return rows.map((row) => ({
-      scheduleId: row.schedule_id,
-      origin: row.origin,
-      orphaned: row.orphaned,
-      revision: row.revision,
-      definition: JSON.parse(row.definition) as ScheduleDefinition,
-      state: JSON.parse(row.state) as ScheduleState,
-      running: row.running,
-      fault: row.fault,
-    }));
+    return rows.map(recordOf);
+  }
+
+  /** All schedules of the store by name, whoever looks after them. */
+  async all(): Promise<readonly ScheduleRecord[]> {
+    const { rows } = await this.#session.query<RecordRow>({ ...this.#queries.allSchedules, values: [null] });
+    return rows.map(recordOf);
+  }
+
+  /** One schedule; undefined when it is not there. */
+  async get(scheduleId: string): Promise<ScheduleRecord | undefined> {
+    const { rows } = await this.#session.query<RecordRow>({
+      ...this.#queries.allSchedules,
+      values: [scheduleId],
+    });
+    return rows.map(recordOf)[0];
+  }
+
+  /**
+   * Changes what a schedule was asked by requests, under its row's lock, and has it looked at at once.
+   *
+   * @param change - The state after it, from what the row says; the same object writes nothing.
+   * @returns False when there is no such schedule.
+   */
+  async request(
+    scheduleId: string,
+    change: (known: {
+      readonly definition: ScheduleDefinition;
+      readonly state: ScheduleState;
+      readonly nowMs: number;
+    }) => ScheduleState,
+  ): Promise<boolean> {
+    return await this.#session.transaction(async (query) => {
+      const locked = await query<LockedRow>({ ...this.#queries.lockSchedule, values: [scheduleId] });
+      const [row] = locked.rows;
+      if (row === undefined) return false;
+      const time = await query<{ now_ms: number }>({ ...this.#queries.databaseTime });
+      const known = knownOf(row);
+      const state = change({ ...known, nowMs: time.rows[0]?.now_ms ?? 0 });
+      if (state === known.state) return true;
+      await query({ ...this.#queries.requestSchedule, values: [scheduleId, JSON.stringify(state)] });
+      return true;
+    });
   }
 
   /** The next times at which it is due; none while it is paused, or when it has finished. */
   nextTimes({ scheduleId, definition, state }: ScheduleRecord, count: number): readonly number[] {
     const { jitterMs } = definition.when;
     const times = this.#times.of(definition.when);
-    if (definition.paused || state.pausedOnFailure || isFinished(definition, state, times)) return [];
+    if (pauseOf(definition, state) !== undefined || isFinished(definition, state, times)) return [];
     const found: number[] = [];
     let atMs = times.after(state.doneUntilMs);
     while (atMs !== undefined && found.length < count) {
@@ -175,6 +208,19 @@ export class ScheduleBook {
       throw error;
     }
   }
+}
+
+function recordOf(row: RecordRow): ScheduleRecord {
+  return {
+    scheduleId: row.schedule_id,
+    origin: row.origin,
+    orphaned: row.orphaned,
+    revision: row.revision,
+    definition: JSON.parse(row.definition) as ScheduleDefinition,
+    state: JSON.parse(row.state) as ScheduleState,
+    running: row.running,
+    fault: row.fault,
+  };
 }
 
 function knownOf({ definition, state }: LockedRow): {

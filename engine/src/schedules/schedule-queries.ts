@@ -52,6 +52,21 @@ const TEXTS = {
     where s.keeper = $1
       and (known.revision is distinct from s.revision or known.running is distinct from counted.running)
     order by s.schedule_id`,
+  allSchedules: `
+    select s.schedule_id, coalesce(s.origin, '') as origin, s.orphaned, s.revision::double precision as revision,
+      s.definition::text as definition, s.state::text as state, s.fault, counted.running
+    from :schema.schedules s
+    cross join lateral (
+      select count(*)::integer as running
+      from :schema.schedule_runs k
+      join :schema.runs r on r.run_id = k.run_id
+      where k.schedule_id = s.schedule_id and r.status = 'running'
+    ) counted
+    where $1::text is null or s.schedule_id = $1
+    order by s.schedule_id`,
+  requestSchedule: `
+    update :schema.schedules s set state = $2, next_at = clock_timestamp(), revision = s.revision + 1
+    where s.schedule_id = $1`,
 } as const;
 
 /** Builds the statements for a schema. */

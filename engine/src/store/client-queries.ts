@@ -22,6 +22,20 @@ const TEXTS = {
       select :schema.seed_memories($12::json), :schema.pin_starts($12::json), started.reply from started
     )
     select seeded.reply from seeded`,
+  startKeyedRuns: `
+    select :schema.start_keyed_runs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)::text as reply`,
+  startKeyedSeededRuns: `
+    with started as materialized (
+      select :schema.start_keyed_runs($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)::text as reply
+    ), seeded as materialized (
+      select :schema.seed_memories($15::json), :schema.pin_starts($15::json), started.reply from started
+    )
+    select seeded.reply from seeded`,
+  startedUnder: `
+    select k.request_id, k.workflow_id, k.fingerprint, floor(extract(epoch from k.expires_at) * 1000)::double precision as expires_ms
+    from :schema.idempotency_keys k
+    where k.key = 'start:' || $1 and k.expires_at >= clock_timestamp()`,
+  sendKeyedSignals: `select :schema.send_keyed_signals($1, $2, $3)::text as reply`,
   sendSignals: `select :schema.send_signals($1, $2, $3)::text as reply`,
   startHooks: `select :schema.start_hooks($1, $2, $3)::text as reply`,
   reserveRuns: `select :schema.reserve_runs($1, $2, $3)::text as reply`,
@@ -84,6 +98,41 @@ const TEXTS = {
       select * from :schema.events h where h.run_id = seen.run_id and h.event_no > seen.event_no order by h.event_no limit 5000
     ) e
     order by e.at, e.run_id, e.event_no`,
+  eventPage: `
+    select page.run_id, page.event_no, page.kind, page.position, page.at_ms, page.name, page.payload, page.entity_no
+    from (
+      select e.run_id, e.event_no, e.kind, e.position, extract(epoch from e.at)::double precision * 1000 as at_ms, e.name,
+        e.payload::text as payload, e.entity_no,
+        sum(coalesce(octet_length(e.payload::text), 0)) over (order by e.event_no) - coalesce(octet_length(e.payload::text), 0)
+          as bytes_before
+      from (
+        select * from :schema.events h where h.run_id = $1 and h.event_no > $2 order by h.event_no limit $3
+      ) e
+    ) page
+    -- A page is a few messages, not many large ones; its first event is always there.
+    where page.bytes_before < $4
+    order by page.event_no`,
+  followedRuns: `
+    select seen.run_id, r.status,
+      (select max(e.event_no) from :schema.events e where e.run_id = seen.run_id and e.event_no > seen.event_no) as last_no
+    from unnest($1::uuid[], $2::integer[]) with ordinality as seen (run_id, event_no, place)
+    left join :schema.runs r on r.run_id = seen.run_id
+    order by seen.place`,
+  queueLoads: `
+    select coalesce(l.task_queue, w.task_queue) as task_queue, coalesce(l.depth, 0)::double precision as depth,
+      coalesce(l.in_flight, 0)::double precision as in_flight,
+      extract(epoch from l.oldest_ready_at)::double precision * 1000 as oldest_ms,
+      case when l.next_wake_at < 'infinity' then extract(epoch from l.next_wake_at)::double precision * 1000 end as wake_ms,
+      coalesce(w.workers, 0)::integer as workers
+    from :schema.queue_load l
+    full join (
+      select q ->> 'taskQueue' as task_queue, count(distinct w.worker_id) as workers
+      from :schema.workers w
+      cross join lateral json_array_elements(w.serves -> 'queues') q
+      where w.dead_at is null and w.beat_at > clock_timestamp() - w.dead_after_ms * interval '1 millisecond'
+      group by 1
+    ) w on w.task_queue = l.task_queue
+    order by 1`,
   emittedData: `
     select (e.payload -> $3)::text as data
     from unnest($1::uuid[], $2::integer[]) with ordinality as asked (run_id, event_no, place)
@@ -124,6 +173,11 @@ const TEXTS = {
       r.parent_position, r.dialect
     from :schema.runs r where r.run_id = $1`,
 } as const;
+
+/** The columns of a run's description, of `r`. */
+export function runColumns(schema: string): string {
+  return RUN_COLUMNS.replaceAll(":schema", () => quoteIdentifier(schema));
+}
 
 /** Builds the statements for a schema. */
 export function clientQueries(schema: string): ClientQueries {

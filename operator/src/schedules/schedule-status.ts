@@ -115,6 +115,10 @@ function readyClaim({ fault }: ScheduleRecord, hasFinished: boolean): ScheduleCl
 function pausedClaim({ state }: ScheduleRecord, pausedBySpec: boolean): ScheduleClaim {
   const type = "Paused";
   if (pausedBySpec) return { type, status: "True", reason: "PausedBySpec", message: "spec.paused is set" };
+  if (state.requested?.paused === true) {
+    const message = "a request to the gateway paused it: resume it there";
+    return { type, status: "True", reason: "PausedByRequest", message };
+  }
   if (state.pausedOnFailure) {
     const message = "a run did not complete: set spec.paused to true and back to false to go on";
     return { type, status: "True", reason: "PausedOnFailure", message };

@@ -157,6 +157,15 @@ export class ActivityNotFoundError extends MemFlowError {
   }
 }
 
+/** A schedule can't do what a request asks. */
+export class RequestRefusedError extends MemFlowError {
+  declare readonly code: "REQUEST_REFUSED";
+
+  constructor(reason: string) {
+    super(`the schedule ${reason}`, { name: "RequestRefusedError", code: "REQUEST_REFUSED" });
+  }
+}
+
 /** No worker of the queue has a workflow of this name. */
 export class WorkflowTypeNotFoundError extends MemFlowError {
   declare readonly code: "WORKFLOW_TYPE_NOT_FOUND";

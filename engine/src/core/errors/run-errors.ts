@@ -80,8 +80,10 @@ export class WorkflowExecutionAlreadyStartedError extends MemFlowError {
 export class DuplicateJobError extends WorkflowExecutionAlreadyStartedError {
   declare readonly code: "DUPLICATE_JOB";
   readonly jobId: string;
+  /** The open run, where it is known. */
+  declare readonly runId?: string;
 
-  constructor(jobId: string, workflowType: string = "") {
+  constructor(jobId: string, workflowType: string = "", runId?: string) {
     super(`Duplicate job: ${jobId}`, {
       workflowId: jobId,
       workflowType,
@@ -89,6 +91,21 @@ export class DuplicateJobError extends WorkflowExecutionAlreadyStartedError {
       code: "DUPLICATE_JOB",
     });
     this.jobId = jobId;
+    if (runId !== undefined) this.runId = runId;
+  }
+}
+
+/** Another request was made under the idempotency key; nothing was done. */
+export class IdempotencyKeyReusedError extends MemFlowError {
+  declare readonly code: "IDEMPOTENCY_KEY_REUSED";
+  readonly key: string;
+
+  constructor(key: string) {
+    super(`idempotency key "${key}" was used for another request; use a new key for a new request`, {
+      name: "IdempotencyKeyReusedError",
+      code: "IDEMPOTENCY_KEY_REUSED",
+    });
+    this.key = key;
   }
 }
 

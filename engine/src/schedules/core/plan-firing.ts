@@ -7,6 +7,8 @@
 import type { Backfill, ScheduleDefinition } from "./definition.ts";
 import { OverlapDesk } from "./overlap-desk.ts";
 import type { RunEnd } from "./overlap-desk.ts";
+import { noteTriggers } from "./requests.ts";
+import { backfillsOf, pauseOf } from "./state.ts";
 import type { BackfillState, Cause, ScheduleState, StartRequest } from "./state.ts";
 import { dueMs } from "./times.ts";
 import type { Times } from "./times.ts";
@@ -56,10 +58,12 @@ const LOOK_FOR_FAILURE_MS = 60_000;
 export function planFiring(facts: FiringFacts): FiringPlan {
   const { definition, nowMs, open } = facts;
   const state = notedFailure(facts);
-  const paused = definition.paused || state.pausedOnFailure;
+  const paused = pauseOf(definition, state) !== undefined;
   const desk = new OverlapDesk({ open, mayStart: ({ kind }) => !paused || kind !== "time" });
   for (const request of state.buffer) if (isWithinLimit(facts, desk, request.cause)) desk.take(request);
   if (definition.trigger !== null && definition.trigger !== state.lastTrigger)
+    desk.take({ atMs: nowMs, cause: { kind: "trigger" }, overlap: definition.overlap });
+  for (const _ of state.requested?.triggers ?? [])
     desk.take({ atMs: nowMs, cause: { kind: "trigger" }, overlap: definition.overlap });
   const settled = paused
     ? { doneUntilMs: state.doneUntilMs, missed: 0, dueMs: undefined }
@@ -83,6 +87,7 @@ export function planFiring(facts: FiringFacts): FiringPlan {
       lastTrigger: definition.trigger ?? state.lastTrigger,
       buffer: desk.buffer,
       backfills: backfills.states,
+      ...(state.requested === undefined ? {} : { requested: noteTriggers(state.requested) }),
     },
     nextMs: earliest([
       settled.dueMs,
@@ -168,7 +173,7 @@ function takeBackfills(facts: FiringFacts, desk: OverlapDesk): BackfillRound {
   const states: BackfillState[] = [];
   let more = false;
   let waiting = false;
-  for (const backfill of facts.definition.backfills) {
+  for (const backfill of backfillsOf(facts.definition, facts.state)) {
     const before =
       facts.state.backfills.find(({ name }) => name === backfill.name) ?? begun(backfill, facts.nowMs);
     const after =

@@ -1,7 +1,7 @@
 /**
  * What a schedule has done so far, and what becomes of it when the schedule is told something else. Kept as JSON in its row.
  */
-import type { OverlapPolicy, ScheduleDefinition } from "./definition.ts";
+import type { Backfill, OverlapPolicy, ScheduleDefinition } from "./definition.ts";
 
 /** Why a run starts: a time, the trigger, or a backfill by its name. */
 export type Cause =
@@ -45,6 +45,36 @@ export interface ScheduleState {
   /** Starts that wait for open runs to end, oldest first. */
   readonly buffer: readonly StartRequest[];
   readonly backfills: readonly BackfillState[];
+  /** What requests asked for, beside the definition (requests.ts); left out for nothing. */
+  readonly requested?: RequestedState | undefined;
+}
+
+/** What requests asked of a schedule. */
+export interface RequestedState {
+  readonly paused: boolean;
+  /** Triggers that wait for the next look. */
+  readonly triggers: readonly string[];
+  /** The last ones that were acted on: the same again starts nothing. */
+  readonly doneTriggers: readonly string[];
+  readonly backfills: readonly Backfill[];
+}
+
+/** Whether no time fires, and why. */
+export function pauseOf(
+  definition: Pick<ScheduleDefinition, "paused">,
+  state: Pick<ScheduleState, "pausedOnFailure" | "requested">,
+): "manifest" | "request" | "failure" | undefined {
+  if (definition.paused) return "manifest";
+  if (state.requested?.paused === true) return "request";
+  return state.pausedOnFailure ? "failure" : undefined;
+}
+
+/** All backfills that are asked for. */
+export function backfillsOf(
+  definition: Pick<ScheduleDefinition, "backfills">,
+  { requested }: Pick<ScheduleState, "requested">,
+): readonly Backfill[] {
+  return requested === undefined ? definition.backfills : [...definition.backfills, ...requested.backfills];
 }
 
 /** A schedule that is made now: only later times are its own. */
@@ -75,15 +105,15 @@ export function stateUnder(
 ): ScheduleState {
   const { definition, state } = known;
   const pausedOnFailure = state.pausedOnFailure && !next.paused;
-  const wasPaused = definition.paused || state.pausedOnFailure;
-  const isPaused = next.paused || pausedOnFailure;
+  const wasPaused = pauseOf(definition, state) !== undefined;
+  const isPaused = pauseOf(next, { ...state, pausedOnFailure }) !== undefined;
   const beginsAnew = (wasPaused && !isPaused) || !sameWhen(definition, next);
   return {
     ...state,
     pausedOnFailure,
     doneUntilMs: beginsAnew ? Math.max(state.doneUntilMs, nowMs) : state.doneUntilMs,
     backfills: state.backfills.filter(({ name }) =>
-      next.backfills.some((backfill) => backfill.name === name),
+      backfillsOf(next, state).some((backfill) => backfill.name === name),
     ),
   };
 }
