@@ -63,6 +63,12 @@ export const PACKAGE_RULES: readonly PackageRule[] = [
     folder: "kubectl-memflow",
     name: "@memflow/cli",
     mayImport: ["@memflow/crds", "@memflow/sdk", "@memflow/gateway/client"],
+    testsMayImport: [
+      "@memflow/engine",
+      "@memflow/gateway/testing",
+      "@memflow/operator/kube",
+      "@memflow/operator/testing",
+    ],
     folderMayImport: {
       "src/connect": ["@memflow/operator/kube"],
       "src/dev": ["@memflow/engine", "@memflow/worker-runtime", "@memflow/operator/plan", "@memflow/gateway"],

@@ -9,4 +9,9 @@ process.stdout.on("error", (error: NodeJS.ErrnoException) => {
   process.exit();
 });
 
-process.exitCode = await runCli(process.argv.slice(2), processIo());
+// In a function: the self-contained executable is made of a script that can't wait at its top.
+async function main(): Promise<void> {
+  process.exitCode = await runCli(process.argv.slice(2), processIo());
+}
+
+void main();

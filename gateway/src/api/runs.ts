@@ -146,6 +146,9 @@ export const countQuery = z.strictObject({ ...listFilters, search: searchFilter 
 /** One page of runs. */
 export const runPage = z.object({ runs: z.array(run), nextPageToken }).meta({ id: "RunPage" });
 
+/** A run and all that it started. */
+export const family = z.object({ runs: z.array(run) }).meta({ id: "Family" });
+
 /** How many. */
 export const runCount = z.object({ count: z.int() }).meta({ id: "RunCount" });
 

@@ -14,6 +14,10 @@ export interface CancelRequest {
   readonly reason?: string | undefined;
 }
 
+export interface Family {
+  readonly runs: readonly (Run)[];
+}
+
 export interface HistoryEvent {
   /** 1-based, without gaps. */
   readonly eventNo: number;
@@ -575,6 +579,20 @@ export interface Operations {
     };
     readonly answer: { readonly status: 200; readonly body: HistoryPage };
   };
+  /** Lists a run with its hooks and children, and theirs. */
+  readonly getFamily: {
+    readonly path: {
+      /** Kubernetes namespace (outside Kubernetes: default). */
+      readonly namespace: string;
+      /** Id of the run. */
+      readonly runId: string;
+    };
+    readonly query?: {
+      /** Name of the Store; needed where the Kubernetes namespace has several. */
+      readonly store?: string | undefined;
+    };
+    readonly answer: { readonly status: 200; readonly body: Family };
+  };
   /** Exports a run's whole story. */
   readonly exportRun: {
     readonly path: {
@@ -747,6 +765,7 @@ export const ROUTES = {
   interruptRun: { method: "POST", path: "/v1/namespaces/{namespace}/runs/{runId}:interrupt" },
   terminateRun: { method: "POST", path: "/v1/namespaces/{namespace}/runs/{runId}:terminate" },
   getHistory: { method: "GET", path: "/v1/namespaces/{namespace}/runs/{runId}/history" },
+  getFamily: { method: "GET", path: "/v1/namespaces/{namespace}/runs/{runId}/family" },
   exportRun: { method: "GET", path: "/v1/namespaces/{namespace}/runs/{runId}/export" },
   listQueues: { method: "GET", path: "/v1/namespaces/{namespace}/queues" },
   getQueue: { method: "GET", path: "/v1/namespaces/{namespace}/queues/{queue}" },

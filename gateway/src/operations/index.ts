@@ -1,6 +1,7 @@
 /** What each operation of the table does. */
 import type { Handlers } from "./call.ts";
 import { getQueue, getWorkflow, listQueues, listWorkflows } from "./definitions.ts";
+import { getFamily } from "./family.ts";
 import { countRuns, listRuns } from "./list-runs.ts";
 import {
   exportRun,
@@ -41,6 +42,7 @@ export const HANDLERS: Handlers = {
   interruptRun,
   terminateRun,
   getHistory,
+  getFamily,
   exportRun,
   listQueues,
   getQueue,

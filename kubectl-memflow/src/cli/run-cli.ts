@@ -4,7 +4,7 @@
  * Promises an exit code of `exit-codes.ts` for every end, and that whatever a command opened is closed.
  */
 import { CommanderError } from "commander";
-import { EXIT_CODES } from "../exit-codes.ts";
+import { CommandError, EXIT_CODES } from "../exit-codes.ts";
 import type { CliIo } from "./cli-io.ts";
 import { CommandSession } from "./command-session.ts";
 import type { GlobalOptions } from "./global-options.ts";
@@ -39,7 +39,8 @@ export async function runCli(args: readonly string[], io: CliIo): Promise<number
   }
 }
 
+/** What a command says itself counts, whatever made it say so. */
 function isAbort(error: unknown): boolean {
-  if (!(error instanceof Error)) return false;
+  if (!(error instanceof Error) || error instanceof CommandError) return false;
   return error.name === "AbortError" || (error.cause !== undefined && isAbort(error.cause));
 }

@@ -4,12 +4,12 @@
  * Promises that nothing here changes the run: Ctrl-C and the end of the time leave it alone and say how to go on. Progress is an
  * aside: when it can't be shown the wait goes on.
  */
-import { followHistory, waitForResult } from "@memflow/gateway/client";
-import type { HistoryEvent, RunResult } from "@memflow/gateway/client";
+import { waitForResult } from "@memflow/gateway/client";
+import type { RunResult } from "@memflow/gateway/client";
 import type { CommandSession } from "../cli/command-session.ts";
 import { CommandError, EXIT_CODES } from "../exit-codes.ts";
-import { describeStep } from "../show/describe-step.ts";
 import { readDurationMs } from "./durations.ts";
+import { showProgress } from "./run-progress.ts";
 
 /** Which run and how. */
 export interface AwaitOptions {
@@ -21,8 +21,6 @@ export interface AwaitOptions {
   readonly timeout?: string | undefined;
 }
 
-const SECONDS_CHARACTERS = 8;
-
 /** @throws {CommandError} With exit code 5 or 130 when the run still goes on. */
 export async function awaitRun(session: CommandSession, options: AwaitOptions): Promise<RunResult> {
   const { client, namespace, store } = await session.connect();
@@ -32,9 +30,7 @@ export async function awaitRun(session: CommandSession, options: AwaitOptions): 
   const limit = timeoutMs === undefined ? [] : [AbortSignal.timeout(timeoutMs)];
   const signal = AbortSignal.any([interruption, ended.signal, ...limit]);
   const place = { namespace, store, runId: options.runId, signal };
-  const progress = options.showsProgress
-    ? showProgress(session, followHistory(client, place), options)
-    : Promise.resolve();
+  const progress = options.showsProgress ? showProgress(session, { ...options, signal }) : Promise.resolve();
   try {
     const result = await waitForResult(client, place);
     await progress;
@@ -72,28 +68,4 @@ export async function printResult(session: CommandSession, result: RunResult): P
   );
   session.say(`next: ${session.nextCommand(`history ${result.runId}`)}`);
   return EXIT_CODES.runFailed;
-}
-
-async function showProgress(
-  session: CommandSession,
-  followed: ReturnType<typeof followHistory>,
-  options: AwaitOptions,
-): Promise<void> {
-  try {
-    for await (const told of followed) {
-      if (told.kind === "event") showStep(session, told.event, options);
-    }
-  } catch (error) {
-    const isOver = error instanceof Error && (error.name === "AbortError" || error.name === "TimeoutError");
-    if (!isOver) session.say(`(no progress: ${error instanceof Error ? error.message : String(error)})`);
-  }
-}
-
-function showStep({ terminal }: CommandSession, event: HistoryEvent, options: AwaitOptions): void {
-  const step = describeStep({ ...event, payload: event.payload });
-  if (step === undefined) return;
-  const seconds = ((event.atMs - options.startedAtMs) / 1_000).toFixed(2).padStart(SECONDS_CHARACTERS);
-  terminal.line(
-    `${seconds} s  ${terminal.paint("name", options.workflow)}  ${terminal.paint(step.tone, step.text)}`,
-  );
 }

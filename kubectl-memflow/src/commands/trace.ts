@@ -17,7 +17,7 @@ const URL_VARIABLE = "MEMFLOW_TRACE_URL";
 export async function trace(session: CommandSession, options: TraceOptions): Promise<number> {
   const connection = await session.connect();
   const run = await findRun(connection, options.reference);
-  const members = await readFamily(connection, run);
+  const members = await readFamily(connection, run.runId);
   const template = options.url ?? session.io.environment[URL_VARIABLE];
   const link = template
     ?.replaceAll("{runId}", run.runId)

@@ -5,7 +5,7 @@
  * its cause, as fetch has it, and that nothing is tried twice.
  */
 import type { Socket } from "node:net";
-import { Readable } from "node:stream";
+import type { Readable } from "node:stream";
 import { Agent, request } from "undici";
 import type { buildConnector } from "undici";
 import type { Fetch } from "@memflow/gateway/client";
@@ -70,7 +70,8 @@ async function answerConnector(
 }
 
 function toWeb(body: Readable): ReadableStream<Uint8Array> {
-  return Readable.toWeb(body) as ReadableStream<Uint8Array>;
+  // Not `Readable.toWeb`: it throws where nobody can catch when a body that still comes is given up.
+  return ReadableStream.from(body as AsyncIterable<Uint8Array>);
 }
 
 function mutable(
