@@ -39,4 +39,6 @@ export type { DatabaseFacts } from "./store/self-test.ts";
 export { Session } from "./store/session.ts";
 export type { SessionOptions, Statement, TransactionQuery } from "./store/session.ts";
 export { isTlsRefusal, toStoreError } from "./store/sql-errors.ts";
+export { readWorkflowDefinitions } from "./store/workflow-definitions.ts";
+export type { WorkflowDefinitionRow } from "./store/workflow-definitions.ts";
 export { WORKER_CONNECTIONS_MAX } from "./worker/connection-shares.ts";
