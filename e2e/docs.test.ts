@@ -91,6 +91,15 @@ test("every variable of the worker process is in operations.md", () => {
   expect(variables.filter((name) => !explained.has(name))).toEqual([]);
 });
 
+test("every variable and metric of the gateway's process is in gateway.md", () => {
+  const explained = codeOf("docs/gateway.md");
+  const variables = found("gateway/src/config.ts", /\| (MEMFLOW_GATEWAY_\w+) \|/gu);
+  const read = found("gateway/src/config.ts", /\.(?:text|list|port|oneOf|boolean|duration)\("(\w+)"/gu);
+  expect(read.map((name) => `MEMFLOW_GATEWAY_${name}`).toSorted()).toEqual(variables.toSorted());
+  const metrics = found("gateway/src/metrics.ts", /name: "(memflow_\w+)"/gu);
+  expect([...variables, ...metrics].filter((name) => !explained.has(name))).toEqual([]);
+});
+
 test("every warning and error that a worker logs is explained in operations.md", () => {
   const page = read("docs/operations.md");
   const sources = filesOf("engine/src/worker").filter((path) =>

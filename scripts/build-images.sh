@@ -6,7 +6,7 @@
 #   --base    image with Node 24 that all are made from (default: that of the Dockerfiles)
 #   --prefix  what stands before an image's name (default: ghcr.io/memflow)
 #   --tag     tag of the images (default: the version of the charts)
-#   IMAGE     operator, worker, research-agent (default: all); research-agent is made from worker
+#   IMAGE     operator, worker, gateway, research-agent (default: all); research-agent is made from worker
 #
 # Needs `npm ci` before, and Docker, or any builder with its command line named in DOCKER. The folders that are sent to the
 # builder stay in node_modules/.cache, so that a change of our sources alone makes one small layer.
@@ -19,11 +19,11 @@ while [ $# -gt 0 ]; do
     --base) base=$2; shift 2 ;;
     --prefix) prefix=$2; shift 2 ;;
     --tag) tag=$2; shift 2 ;;
-    operator | worker | research-agent) images+=("$1"); shift ;;
+    operator | worker | gateway | research-agent) images+=("$1"); shift ;;
     *) sed -n '2,/^set/{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2; exit 2 ;;
   esac
 done
-[ ${#images[@]} -gt 0 ] || images=(operator worker research-agent)
+[ ${#images[@]} -gt 0 ] || images=(operator worker gateway research-agent)
 docker=${DOCKER:-docker}
 stage=node_modules/.cache/memflow-images
 
@@ -39,11 +39,12 @@ build() { # NAME DOCKERFILE [ARGUMENT...]
   echo "$prefix/$name:$tag"
 }
 
-sh scripts/with-node.sh node_modules/.bin/tsc -b operator worker-runtime
+sh scripts/with-node.sh node_modules/.bin/tsc -b operator worker-runtime gateway
 for image in "${images[@]}"; do
   sh scripts/with-node.sh node scripts/stage-image.ts "$image" "$stage/$image"
   case $image in
     operator) build operator operator/Dockerfile ${base:+--build-arg "BASE_IMAGE=$base"} ;;
+    gateway) build gateway gateway/Dockerfile ${base:+--build-arg "BASE_IMAGE=$base"} ;;
     worker) build worker worker-runtime/Dockerfile ${base:+--build-arg "BASE_IMAGE=$base"} ;;
     research-agent)
       build research-agent examples/research-agent/Dockerfile --build-arg "WORKER_IMAGE=$prefix/worker:$tag"

@@ -1,5 +1,5 @@
 /**
- * Our own images, built from this checkout: `operator`, `worker` and the example, and worker images with a test's code.
+ * Our own images, built from this checkout: `operator`, `worker`, `gateway` and the example, and worker images with a test's code.
  *
  * `scripts/build-images.sh` builds them with Docker on `localhost/memflow/base:1`; the archive is kept in the cache under the hash of
  * the sources, so that clusters without Docker load it, and that an unchanged checkout builds nothing.
@@ -24,16 +24,17 @@ const SOURCES: readonly string[] = [
   "scripts/build-images.sh",
   "scripts/stage-image.ts",
   "scripts/images/**/*.ts",
-  "{crds,engine,migrations,operator,sdk,worker-runtime,examples/*}/{Dockerfile,*.json,*.ts}",
-  "{crds,engine,migrations,operator,sdk,worker-runtime}/{src,sql}/**/*",
+  "{crds,engine,gateway,migrations,operator,sdk,worker-runtime,examples/*}/{Dockerfile,*.json,*.ts}",
+  "{crds,engine,gateway,migrations,operator,sdk,worker-runtime}/{src,sql}/**/*",
 ];
 const REGISTRY = "localhost/memflow";
 const TAG = "e2e";
 
 /** Names of our images in clusters. */
-export const PRODUCT_IMAGES: Readonly<Record<"operator" | "worker" | "researchAgent", string>> = {
+export const PRODUCT_IMAGES: Readonly<Record<"operator" | "worker" | "gateway" | "researchAgent", string>> = {
   operator: `${REGISTRY}/operator:${TAG}`,
   worker: `${REGISTRY}/worker:${TAG}`,
+  gateway: `${REGISTRY}/gateway:${TAG}`,
   researchAgent: `${REGISTRY}/research-agent:${TAG}`,
 };
 

@@ -40,6 +40,7 @@ async function install(bench: ScenarioBench, values: readonly string[]): Promise
     "--timeout=120s",
     ...imageValues("operator", PRODUCT_IMAGES.operator),
     ...imageValues("worker", PRODUCT_IMAGES.worker),
+    ...imageValues("gateway", PRODUCT_IMAGES.gateway),
     ...imageValues("postgres", BASE_IMAGE_TAGS.postgres),
     "--set",
     `postgres.uid=${POSTGRES_UID}`,
@@ -64,7 +65,7 @@ async function objectsOfChart(bench: ScenarioBench): Promise<string> {
 }
 
 scenario(
-  "two processes of the operator become ready, one leads, helm test passes, and an uninstall leaves nothing",
+  "two processes of operator and gateway become ready, one operator leads, helm test passes, and an uninstall leaves nothing",
   async (bench) => {
     await install(bench, []);
     const lease = ["get", "lease", "memflow-operator", "--output", "jsonpath={.spec.holderIdentity}"];

@@ -113,6 +113,40 @@ scenario(
 );
 
 scenario(
+  "the gateway's rights are those of docs/security.md, in a cluster and in namespaces, and whose roles may what with runs",
+  async (bench) => {
+    const rulesOf = async (kind: string, name: string, args: readonly string[]) =>
+      (await render(bench, args)).find(
+        (object) => object.kind === kind && object.metadata.name.endsWith(name),
+      )?.rules ?? [];
+    const [served, own, cluster] = [
+      "The gateway: where it serves Stores",
+      "The gateway: in its own namespace",
+      "The gateway: in the cluster as a whole",
+    ].map((heading) => readRights(SECURITY_PAGE, heading));
+    expect([served?.length, own?.length, cluster?.length]).toEqual([2, 2, 2]);
+    const namespaced = ["--set", `watchNamespaces={${WATCHED.join(",")}}`];
+    expect(rightsOf(await rulesOf("ClusterRole", "memflow-gateway", []))).toEqual(
+      [...(served ?? []), ...(cluster ?? [])].toSorted(),
+    );
+    expect(rightsOf(await rulesOf("ClusterRole", "memflow-gateway", namespaced))).toEqual(cluster);
+    expect(rightsOf(await rulesOf("Role", "memflow-gateway", namespaced))).toEqual(served);
+    expect(rightsOf(await rulesOf("Role", "memflow-gateway-certificate", []))).toEqual(own);
+    const given = ["--set", "gateway.tls.secretName=mine"];
+    expect((await rulesOf("Role", "memflow-gateway-certificate", given)).length).toBe(1);
+
+    const aggregated = async (args: readonly string[]): Promise<readonly string[]> =>
+      (await render(bench, args)).flatMap(({ metadata: { name, labels = {} } }) =>
+        Object.keys(labels)
+          .filter((label) => name.includes("-run-") && label.includes("/aggregate-to-"))
+          .map((label) => `${name.replace(/^.*-run-/u, "")} ${label.replace(/^.*aggregate-to-/u, "")}`),
+      );
+    expect(await aggregated([])).toEqual(["starter edit", "viewer edit", "operator edit"]);
+    expect(await aggregated(["--set", "rbac.viewersReadRuns=true"])).toContain("viewer view");
+  },
+);
+
+scenario(
   "in namespace mode the operator may do nothing elsewhere, and lists no Secret anywhere",
   async (bench) => {
     await establish(bench);

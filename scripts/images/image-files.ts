@@ -18,6 +18,7 @@ export type ImageContents =
 export const IMAGES: readonly ImageContents[] = [
   { kind: "product", name: "operator", workspace: "operator" },
   { kind: "product", name: "worker", workspace: "worker-runtime" },
+  { kind: "product", name: "gateway", workspace: "gateway" },
   {
     kind: "example",
     name: "research-agent",

@@ -42,10 +42,10 @@ export async function installOperator(
   const install = ["upgrade", "--install", "--wait", "--timeout", "90s", "--create-namespace"];
   // One release of the cluster, wherever the operator is: another could not take the definitions over.
   await bench.helm([...install, "--namespace", SHARED_NAMESPACE, "memflow-crds", `${CHARTS}/memflow-crds`]);
-  const settings = Object.entries({ ...imageValues(), ...values }).flatMap(([path, value]) => [
-    "--set-json",
-    `${path}=${JSON.stringify(value)}`,
-  ]);
+  // Two more pods that most scenarios have no use for.
+  const settings = Object.entries({ "gateway.enabled": false, ...imageValues(), ...values }).flatMap(
+    ([path, value]) => ["--set-json", `${path}=${JSON.stringify(value)}`],
+  );
   await bench.helm([...install, "--namespace", namespace, RELEASE, `${CHARTS}/memflow`, ...settings]);
   return operatorIn(bench, namespace);
 }
@@ -81,5 +81,9 @@ function imageValues(): Readonly<Record<string, unknown>> {
     const at = name.lastIndexOf(":");
     return { repository: name.slice(0, at), tag: name.slice(at + 1), pullPolicy: "Never" };
   };
-  return { "operator.image": image(PRODUCT_IMAGES.operator), "worker.image": image(PRODUCT_IMAGES.worker) };
+  return {
+    "operator.image": image(PRODUCT_IMAGES.operator),
+    "worker.image": image(PRODUCT_IMAGES.worker),
+    "gateway.image": image(PRODUCT_IMAGES.gateway),
+  };
 }

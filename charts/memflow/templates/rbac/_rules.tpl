@@ -123,3 +123,24 @@
     - create
     - patch
 {{- end -}}
+
+{{/* What the gateway may do in a Kubernetes namespace whose Stores it serves. docs/security.md says why, row by row. */}}
+{{- define "memflow.gatewayRules" -}}
+- apiGroups:
+    - memflow.io
+  resources:
+    - stores
+    - taskqueues
+    - workflows
+  verbs:
+    - get
+    - list
+    - watch
+# By the names that Stores give; never listed.
+- apiGroups:
+    - ""
+  resources:
+    - secrets
+  verbs:
+    - get
+{{- end -}}
