@@ -20,7 +20,7 @@
  * | MEMFLOW_OPERATOR_LOG_LEVEL | debug, info, warn or error | info |
  * | MEMFLOW_OPERATOR_RESYNC_PERIOD | time between two looks at what nothing announces | 5m |
  * | MEMFLOW_OPERATOR_DRAIN_TIMEOUT | how long reconciles under way may go on after SIGTERM | 10s |
- * | MEMFLOW_OPERATOR_CRASH_AT | for tests: the place where the process kills itself | none |
+ * | MEMFLOW_OPERATOR_CRASH_AT | for tests: the places where the process kills itself | none |
  *
  * Durations are texts such as "250ms", "30s", "1h30m", as in manifests. Pure. Promises one error that names every variable that is missing or bad.
  */

@@ -12,6 +12,16 @@ test("the process dies at the named place alone", () => {
   expect(deaths).toBe(1);
 });
 
+test("of several places the one it comes to first kills it", () => {
+  const { log, entries } = recordLog();
+  const crashPoint = makeCrashPoint("stores.roleSet,queues.routed", log, () => {
+    throw new Error("died");
+  });
+  crashPoint("definitions.write.before");
+  expect(() => crashPoint("queues.routed")).toThrow("died");
+  expect(entries).toMatchObject([{ message: "dies at a crash point", fields: { place: "queues.routed" } }]);
+});
+
 test("recording tells each place once and kills nobody", () => {
   const { log, entries } = recordLog();
   const crashPoint = makeCrashPoint("record", log, () => expect.unreachable());
