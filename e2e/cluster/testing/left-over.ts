@@ -6,7 +6,10 @@ const NOT_OBJECTS = /^(events|endpoints|endpointslices)\b/u;
 const OF_EVERY_NAMESPACE: readonly string[] = ["configmap/kube-root-ca.crt", "serviceaccount/default"];
 
 /** Names of all objects in the namespace, of whatever kind, as `kubectl get --output name` writes them. */
-export async function objectsLeft(bench: ScenarioBench): Promise<readonly string[]> {
+export async function objectsLeft(
+  bench: ScenarioBench,
+  namespace: string = bench.namespace,
+): Promise<readonly string[]> {
   const listed = await bench.kubectl([
     "api-resources",
     "--namespaced",
@@ -14,7 +17,7 @@ export async function objectsLeft(bench: ScenarioBench): Promise<readonly string
     "--output=name",
   ]);
   const kinds = listed.split("\n").filter((name) => name !== "" && !NOT_OBJECTS.test(name));
-  const names = await bench.kubectl(["get", kinds.join(","), "--output=name"]);
+  const names = await bench.kubectl(["--namespace", namespace, "get", kinds.join(","), "--output=name"]);
   return names
     .split("\n")
     .filter((name) => name !== "" && !OF_EVERY_NAMESPACE.includes(name))

@@ -17,7 +17,6 @@ import type { ScenarioBench } from "./scenario-bench.ts";
 export type OperatorLine = Readonly<Record<string, unknown>> & { readonly message: string };
 
 const MAIN = fileURLToPath(new URL("../../../operator/src/main.ts", import.meta.url));
-const LEASE = "memflow-operator";
 
 /** One process of the operator. */
 export class OperatorProcess {
@@ -90,6 +89,11 @@ export class OperatorProcess {
     );
   }
 
+  /** It has begun to lead; a process that loses the lease ends or says so. */
+  get isLeading(): boolean {
+    return this.lines.some(({ message }) => message === "leading");
+  }
+
   get lastWords(): string {
     return JSON.stringify(this.lines.slice(-5));
   }
@@ -100,12 +104,7 @@ export class OperatorProcess {
 }
 
 /** Gives the lease of a process back that is known to be dead, so that the next one need not wait for its time to be over. */
-export async function releaseLease({ client, namespace }: ScenarioBench): Promise<void> {
+export async function releaseLease({ client, namespace }: ScenarioBench, name: string): Promise<void> {
   const body = { spec: { holderIdentity: "" } };
-  await client.patch(
-    LEASES,
-    { name: LEASE, namespace },
-    { kind: "merge", body },
-    { fieldManager: "scenario" },
-  );
+  await client.patch(LEASES, { name, namespace }, { kind: "merge", body }, { fieldManager: "scenario" });
 }

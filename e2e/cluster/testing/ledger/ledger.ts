@@ -89,13 +89,18 @@ export class Ledger {
     return {
       apiVersion: "memflow.io/v1alpha1",
       kind: "Workflow",
-      metadata: { name: `${queue}-keep-ledger` },
+      metadata: { name: Ledger.workflowResource(queue) },
       spec: {
         taskQueueRef: { name: queue },
         workflowName: WORKFLOW_NAME,
         code: { entrypoint: FILES[0], files: Object.fromEntries(files) },
       },
     };
+  }
+
+  /** The name of that Workflow. */
+  static workflowResource(queue: string): string {
+    return `${queue}-keep-ledger`;
   }
 
   /** Starts runs. */
@@ -105,6 +110,12 @@ export class Ledger {
       const options = { taskQueue, workflowName: WORKFLOW_NAME, workflowId, args: [job] };
       this.#handles.push({ handle: await this.#store.client.workflow.start(options), job });
     }
+  }
+
+  /** Counts runs that another one started, such as a schedule, among its own. */
+  async adopt(workflowIds: readonly string[], job: LedgerJob): Promise<void> {
+    const handles = workflowIds.map((workflowId) => this.#store.client.workflow.getHandle(workflowId));
+    for (const handle of await Promise.all(handles)) this.#handles.push({ handle, job });
   }
 
   /** Waits until so many lines are there. */
@@ -132,6 +143,26 @@ export class Ledger {
   async linesSince(at: Date): Promise<readonly { readonly host: string; readonly at: Date }[]> {
     const text = "select host, min(at) as at from :ledger.lines where at > $1 group by host order by min(at)";
     return (await this.#query(text, [at])).rows as { host: string; at: Date }[];
+  }
+
+  /** Waits until each of these open runs has begun another step, or ended, since a moment of the database; gives when the last did. */
+  async untilEachWentOn(workflowIds: readonly string[], since: Date, signal: AbortSignal): Promise<Date> {
+    const text = `
+      select count(at)::integer as count, max(at) as "lastAt" from (
+        select least(min(l.at), r.closed_at) as at from ${this.#store.schema}.runs r
+        left join :ledger.lines l on l.workflow_id = r.workflow_id and l.at > $1
+        where r.workflow_id = any ($2) group by r.run_id
+      ) of_run`;
+    for (;;) {
+      const row = (await this.#query(text, [since, workflowIds])).rows[0];
+      if (row?.["count"] === workflowIds.length) return row["lastAt"] as Date;
+      await delay(LOOK_EVERY_MS, undefined, { signal });
+    }
+  }
+
+  /** The time of its database. */
+  async now(): Promise<Date> {
+    return (await this.#query("select clock_timestamp() as now")).rows[0]?.["now"] as Date;
   }
 
   /** How runs left a worker that was asked to end. */

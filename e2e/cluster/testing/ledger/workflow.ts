@@ -7,6 +7,8 @@ export interface LedgerJob {
   readonly stepCount: number;
   /** How long each step takes. */
   readonly stepMs: number;
+  /** A durable sleep before each step but the first. */
+  readonly pauseMs?: number;
 }
 
 /** More tries than any outage of a scenario needs. */
@@ -16,8 +18,11 @@ const steps = MemFlow.workflow.proxyActivities<{ writeLine: typeof writeLine }>(
 });
 
 /** Takes all steps and gives the sum of their numbers. */
-export async function keepLedger({ stepCount, stepMs }: LedgerJob): Promise<number> {
+export async function keepLedger({ stepCount, stepMs, pauseMs = 0 }: LedgerJob): Promise<number> {
   let sum = 0;
-  for (let step = 1; step <= stepCount; step += 1) sum += await steps.writeLine(step, stepMs);
+  for (let step = 1; step <= stepCount; step += 1) {
+    if (step > 1 && pauseMs > 0) await MemFlow.workflow.sleepFor(pauseMs);
+    sum += await steps.writeLine(step, stepMs);
+  }
   return sum;
 }
