@@ -47,6 +47,18 @@ test("killed at a step of provisioning", { timeout: CRASH_TIMEOUT_MS }, async ()
   expect(await endOf(operated)).toEqual(expected);
 });
 
+test("killed before the first Secret is written: its role is taken again, no other has to wait for its end", async () => {
+  const operated = await OperatedStore.start();
+  await operated.settleUntilSchema();
+  operated.crashAt("stores.roleSet");
+  await expect(operated.reconcile()).rejects.toThrow("crashed at stores.roleSet");
+  await operated.restart();
+  const status = await operated.settle();
+  expect(conditionsText(status)).toContain("CredentialsValid=True/RolesReady");
+  const roles = await operated.roles();
+  expect(roles.map(({ name, canLogin }) => `${name.slice(-2)} ${canLogin}`)).toEqual(["_a true", "_a true"]);
+});
+
 test("killed while a role is retired", { timeout: CRASH_TIMEOUT_MS }, async () => {
   const expected = await undisturbed();
   const operated = await OperatedStore.start();

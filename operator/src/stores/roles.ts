@@ -37,12 +37,23 @@ export interface RolePlace {
   readonly mayCreateRoles: boolean;
 }
 
+/** What a role gets with its rights. */
+export interface RoleLogin {
+  readonly password: string;
+  /** False: not before `allowLogin`. */
+  readonly canLogin: boolean;
+}
+
 /**
  * Makes the role, or gives it this password, and all its rights.
  *
  * @throws {RoleDeniedError} When the connection's role may not.
  */
-export async function setRole(place: RolePlace, role: string, password: string): Promise<void> {
+export async function setRole(
+  place: RolePlace,
+  role: string,
+  { password, canLogin }: RoleLogin,
+): Promise<void> {
   const verifier = await scramVerifier(password);
   const name = quoteIdentifier(role);
   await asOwner(place, `make role "${role}"`, denialRemedy(place, role), async (query) => {
@@ -52,11 +63,18 @@ export async function setRole(place: RolePlace, role: string, password: string):
     });
     // A role of that name can only be ours: the Store's uid is in it.
     const verb = rows.length === 0 ? "create" : "alter";
-    await query({ text: `${verb} role ${name} login password '${verifier}'` });
+    await query({ text: `${verb} role ${name} ${canLogin ? "login" : "nologin"} password '${verifier}'` });
     await query({
       text: `comment on role ${name} is 'MemFlow: made by the operator for schema ${commentText(place.schema)}'`,
     });
     await grantAll(query, place, role);
+  });
+}
+
+/** Lets a role log in that could not yet. */
+export async function allowLogin(place: RolePlace, role: string): Promise<void> {
+  await asOwner(place, `alter role "${role}"`, denialRemedy(place, role), async (query) => {
+    await query({ text: `alter role ${quoteIdentifier(role)} login` });
   });
 }
 

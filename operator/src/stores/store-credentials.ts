@@ -32,7 +32,7 @@ import type { ProbeAnswer } from "./probe-database.ts";
 import { readSecretRef } from "./read-connection.ts";
 import type { Reading, SecretPlace } from "./read-connection.ts";
 import { roleName } from "./role-names.ts";
-import { grantRole, retireRole, setRole } from "./roles.ts";
+import { allowLogin, grantRole, retireRole, setRole } from "./roles.ts";
 import type { RolePlace } from "./roles.ts";
 import { makePassword } from "./scram-verifier.ts";
 import type { SecretReading } from "./secret-reader.ts";
@@ -193,12 +193,13 @@ export class StoreCredentials {
     const own = await readOwn(place, audience);
     const marks = marksOf(own);
     const login = loginOf(own);
-    if (step.kind === "HandOut") return this.#handOut(place, audience, step);
+    if (step.kind === "HandOut")
+      return this.#handOut(place, audience, { ...step, isFirst: own.kind === "Missing" });
     if (marks === undefined || login === undefined) return undefined;
     const access = accessAs(place.link.access, login);
     switch (step.kind) {
       case "Restore":
-        await setRole(rolePlaceOf(place), role, login.password);
+        await setRole(rolePlaceOf(place), role, { password: login.password, canLogin: true });
         this.#granted.add(grantKey(place, role));
         this.#logins.delete(audience);
         this.#restoredMs.set(audience, this.#clock.steadyMs());
@@ -220,12 +221,17 @@ export class StoreCredentials {
   async #handOut(
     place: CredentialsPlace,
     audience: Audience,
-    { slot, previous }: Extract<CredentialStep, { readonly kind: "HandOut" }>,
+    {
+      slot,
+      previous,
+      isFirst,
+    }: Extract<CredentialStep, { readonly kind: "HandOut" }> & { readonly isFirst: boolean },
   ): Promise<CredentialEvent> {
     const { store, answer, link } = place;
     const role = nameOfRole(place, audience, slot);
     const password = makePassword();
-    await setRole(rolePlaceOf(place), role, password);
+    // Without a Secret the roles alone say which one may be in use: what could log in before anybody had its password would count.
+    await setRole(rolePlaceOf(place), role, { password, canLogin: !isFirst });
     place.crashPoint("stores.roleSet");
     this.#granted.add(grantKey(place, role));
     this.#logins.delete(audience);
@@ -236,6 +242,7 @@ export class StoreCredentials {
       request: store.metadata.annotations?.[ROTATE_CREDENTIALS_ANNOTATION],
     };
     await writeSecret(place, audience, { access: accessAs(link.access, { user: role, password }), marks });
+    if (isFirst) await allowLogin(rolePlaceOf(place), role);
     return answer.roles[role] === undefined && previous === undefined ? "RolesCreated" : "CredentialsRotated";
   }
 
