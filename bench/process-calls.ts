@@ -2,11 +2,11 @@
  * What the bench asks of its processes, over the channel that Node gives a forked child.
  */
 import type { Job } from "./jobs.ts";
-import type { Replay, SubjectName } from "./subject.ts";
+import type { Replay, StarterName, SubjectName } from "./subject.ts";
 
 /** How a process is started: its first argument, as JSON. */
 export interface ProcessRole {
-  readonly subject: SubjectName;
+  readonly subject: SubjectName | StarterName;
   readonly role: "client" | "worker";
   readonly url: string;
   /** Note how long takeovers take (the engine's worker only; costs a call at each crash point). */

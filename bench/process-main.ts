@@ -43,6 +43,8 @@ try {
 async function openClient({ subject, url }: ProcessRole): Promise<SubjectClient> {
   if (subject === "engine") return await (await import("./engine-subject.ts")).openEngineClient(url);
   if (subject === "dbos") return await (await import("./dbos-subject.ts")).openDbos(url);
+  if (subject === "starts") return await (await import("./start-subjects.ts")).openStarter(url);
+  if (subject === "http-starts") return await (await import("./start-subjects.ts")).openHttpStarter(url);
   const run = await (await import("./raw-loop.ts")).openRawClient(url);
   return { run, close: () => Promise.resolve() };
 }

@@ -6,6 +6,9 @@ import type { Job } from "./jobs.ts";
 /** The subjects; each is a pair of processes, but for DBOS, whose client executes. */
 export type SubjectName = "raw" | "engine" | "dbos";
 
+/** Clients that only start runs: the engine's own, and one of a gateway. */
+export type StarterName = "starts" | "http-starts";
+
 /** A client in its own process. */
 export interface SubjectClient {
   /** Starts a run; settles with its result. */

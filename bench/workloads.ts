@@ -3,6 +3,7 @@
  */
 import type { Bench } from "./bench.ts";
 import { measureGrowth } from "./workloads/growth.ts";
+import { measureHttpStarts } from "./workloads/http-starts.ts";
 import { measureIdleWorker } from "./workloads/idle.ts";
 import { measureIdleLatency, measureStepLatency } from "./workloads/latency.ts";
 import { measureParkedMemory } from "./workloads/parked.ts";
@@ -79,4 +80,5 @@ export const WORKLOADS: readonly Workload[] = [
   { name: "takeover", measure: measureTakeover },
   { name: "parked", measure: measureParkedMemory },
   { name: "idle-worker", measure: measureIdleWorker },
+  { name: "http-starts", measure: measureHttpStarts },
 ];

@@ -134,14 +134,12 @@ class RequestDesk {
   async answer(operation: Operation, request: Request, response: Response): Promise<void> {
     const operationId = operation.operationId as OperationId;
     const journey = this.#begin(operationId, request, response);
-    const gone = new AbortController();
-    response.on("close", () => gone.abort());
     try {
       const subject = await this.#identify(journey, request);
       assertAcceptable(operation, request);
       const raw = {
         params: request.params,
-        search: new URL(request.url, "http://gateway").searchParams,
+        search: searchOf(request.url),
         body: await readJsonBody(request, this.#limits),
       };
       const context: CallContext = {
@@ -151,13 +149,13 @@ class RequestDesk {
         subject,
         headers: request.headers,
         trace: traceOf(request),
-        signal: AbortSignal.any([gone.signal, this.#stopping]),
+        untilGone: once(() => goneSignal(response, this.#stopping)),
         note: (about) => Object.assign(journey, about),
       };
       const call = { ...context, operationId, ...readRequest(operation, raw) };
       // The table of handlers has for each id what its schemas give.
       const reply = await (HANDLERS[operationId] as (call: unknown) => Promise<AnyReply>)(call);
-      if ("stream" in reply) await this.#stream(journey, response, { reply, signal: context.signal });
+      if ("stream" in reply) await this.#stream(journey, response, { reply, signal: context.untilGone() });
       else this.#send(journey, response, reply);
     } catch (error) {
       this.#fail(journey, response, error);
@@ -296,6 +294,31 @@ function assertAcceptable(operation: Operation, request: Request): void {
   const streams = Object.keys(operation.answers[200]?.streams ?? {});
   if (request.accepts(["application/json", "application/problem+json", ...streams]) !== false) return;
   throw new ProblemError("NotAcceptable", `the answer is ${["application/json", ...streams].join(" or ")}`);
+}
+
+function searchOf(url: string): URLSearchParams {
+  const start = url.indexOf("?");
+  return new URLSearchParams(start === -1 ? "" : url.slice(start + 1));
+}
+
+const GONE = new Error("the caller has gone, or the gateway stops");
+
+/** Lets go of the gateway's own signal when the answer has ended: that one lives as long as the gateway. */
+function goneSignal(response: ServerResponse, stopping: AbortSignal): AbortSignal {
+  const gone = new AbortController();
+  const stop = (): void => gone.abort(GONE);
+  stopping.addEventListener("abort", stop, { once: true });
+  response.once("close", () => {
+    stopping.removeEventListener("abort", stop);
+    stop();
+  });
+  if (stopping.aborted || response.destroyed) stop();
+  return gone.signal;
+}
+
+function once<Value>(make: () => Value): () => Value {
+  let made: { readonly value: Value } | undefined;
+  return () => (made ??= { value: make() }).value;
 }
 
 function traceOf(request: IncomingMessage): TraceParent | undefined {

@@ -30,8 +30,8 @@ export interface CallContext {
   readonly subject: Subject;
   readonly headers: IncomingHttpHeaders;
   readonly trace: TraceParent | undefined;
-  /** The caller has gone, or the gateway stops: who waits gives up. */
-  readonly signal: AbortSignal;
+  /** Comes when the caller has gone or the gateway stops: who waits gives up. Made for those who wait alone. */
+  untilGone(): AbortSignal;
   /** Remembers what the request is about, for the audit log. */
   note(about: { readonly access?: Access; readonly runId?: string; readonly workflowId?: string }): void;
 }

@@ -106,7 +106,7 @@ async function* followed(
   { entry, run }: AdmittedRun,
   afterEvent: number,
 ): AsyncGenerator<readonly ServerSentEvent[]> {
-  for await (const part of entry.client.followEvents(run.runId, afterEvent, call.signal)) {
+  for await (const part of entry.client.followEvents(run.runId, afterEvent, call.untilGone())) {
     if (part.kind === "end") yield [{ event: "end", data: { status: part.status } }];
     else
       yield part.events.map((event) => ({

@@ -23,7 +23,7 @@ export function asStatus(status: string): Status {
 export const getResult: Handler<"getResult"> = async (call) => {
   const { entry, run } = await admitRunById(call);
   const { runId, workflowId } = run;
-  const end = await endOf(entry, runId, waitMsOf(call), call.signal);
+  const end = await endOf(entry, runId, waitMsOf(call), call.untilGone());
   return end === undefined
     ? pendingReply(call, { runId, workflowId }, {})
     : { status: 200, body: resultBody(runId, end) };
@@ -60,7 +60,7 @@ export function pendingReply(
   run: { readonly runId: string; readonly workflowId: string },
   headers: Readonly<Record<string, string>>,
 ) {
-  const hasWaited = waitMsOf(call) > 0 && !call.signal.aborted;
+  const hasWaited = waitMsOf(call) > 0 && !call.untilGone().aborted;
   return {
     status: 202 as const,
     body: { ...run, status: "running" as const },

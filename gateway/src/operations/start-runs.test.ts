@@ -222,7 +222,7 @@ describe("execute", () => {
       gateway.as("root").call("executeRun", {
         path: IN,
         query: { wait },
-        body: { workflow, taskQueue: "queue", input: "x" },
+        body: { workflow, taskQueue: "queue", input: "x", retry: { maximumAttempts: 1 } },
       });
     const slow = await execute("greet", "1ms");
     expect(slow.status).toBe(202);
@@ -233,11 +233,11 @@ describe("execute", () => {
         throw new Error("no tea");
       },
     });
-    expect(await execute("greet", "20s")).toMatchObject({
+    expect(await execute("greet", "50s")).toMatchObject({
       status: 200,
       body: { status: "completed", result: "hello x" },
     });
-    expect(await execute("fail", "20s")).toMatchObject({
+    expect(await execute("fail", "50s")).toMatchObject({
       status: 200,
       body: { status: "failed", failure: { name: "Error", message: "no tea" } },
     });

@@ -50,7 +50,7 @@ export const startRun: Handler<"startRun"> = async (call) => {
 export const executeRun: Handler<"executeRun"> = async (call) => {
   const started = await start(call, "get");
   const { entry, runId, workflowId, headers } = started;
-  const end = await endOf(entry, runId, waitMsOf(call), call.signal);
+  const end = await endOf(entry, runId, waitMsOf(call), call.untilGone());
   if (end === undefined) return pendingReply(call, { runId, workflowId }, headers);
   return { status: 200, body: resultBody(runId, end), headers };
 };
@@ -156,9 +156,10 @@ async function admitStart(
     const queue = entry.queues().find((known) => known.taskQueue === taskQueue)?.name;
     await admit(call, { verb: "create", resource: "taskqueues/runs", namespace, ...named(queue) });
   }
-  // The last one asked for is what the audit log shows: the Workflow.
-  for (const verb of options.verbs.toReversed())
-    await admit(call, { verb, resource: "workflows/runs", namespace, ...named(definition?.name) });
+  const ofWorkflow = { resource: "workflows/runs", namespace, ...named(definition?.name) } as const;
+  for (const verb of options.verbs) await admit(call, { verb, ...ofWorkflow });
+  // What the audit log shows of it.
+  call.note({ access: { verb: "create", ...ofWorkflow } });
 }
 
 function named(name: string | undefined): Pick<Access, "name"> {
