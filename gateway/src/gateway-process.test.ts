@@ -81,15 +81,15 @@ interface Client {
   readonly ca: string;
   readonly pair?: KeyPair;
   readonly token?: string;
-  readonly agent?: Agent;
+  readonly as?: string;
 }
 
-async function ask(
-  port: number,
-  path: string,
-  { ca, pair, token, agent = new Agent() }: Client,
-): Promise<Answer> {
-  const headers = token === undefined ? {} : { authorization: `Bearer ${token}` };
+async function ask(port: number, path: string, { ca, pair, token, as }: Client): Promise<Answer> {
+  const agent = new Agent();
+  const headers = {
+    ...(token === undefined ? {} : { authorization: `Bearer ${token}` }),
+    ...(as === undefined ? {} : { "impersonate-user": as }),
+  };
   const sent = httpsRequest({
     host: "127.0.0.1",
     port,
@@ -129,12 +129,16 @@ test("in a cluster it serves with a certificate that it publishes, to whom the c
   expect(JSON.parse((await whoami({ token: "good" })).text)).toMatchObject({ user: "grace" });
   expect((await whoami({ token: "bad" })).status).toBe(401);
   expect((await whoami({})).status).toBe(401);
+  expect((await whoami({ pair, as: "root" })).status).toBe(403);
+  expect(
+    audited.map(({ subject, access, outcome }) => [subject.name, access.verb, access.name, outcome]),
+  ).toEqual([["ada", "impersonate", "root", "denied"]]);
   await expect(ask(ports.api, "/v1/whoami", { ca: makeTestAuthority().cert, token: "good" })).rejects.toThrow(
     /certificate/u,
   );
 
   const denied = await ask(ports.api, "/v1/namespaces/shop/runs", { ca, pair });
-  expect([denied.status, audited.length]).toEqual([404, 0]);
+  expect([denied.status, audited.length]).toEqual([404, 1]);
   const second = makeTestAuthority("/CN=second");
   api.cluster.replace(CONFIG_MAPS, { ...published, data: { "client-ca-file": second.cert } });
   const other = second.issue({ subject: "/CN=bob" });

@@ -11,8 +11,15 @@ const POSTGRES_UID = 10_001;
 const SECRET = "memflow-postgres";
 const POD = "memflow-postgres-0";
 
-/** Installs both charts with `postgres.enabled`, and waits until operator and Postgres are ready. */
-export async function installEvaluation(bench: ScenarioBench): Promise<InstalledOperator> {
+/**
+ * Installs both charts with `postgres.enabled`, and waits until operator and Postgres are ready.
+ *
+ * @param values - Of the chart besides, by path.
+ */
+export async function installEvaluation(
+  bench: ScenarioBench,
+  values: Readonly<Record<string, unknown>> = {},
+): Promise<InstalledOperator> {
   await bench.cluster.loadImages([await baseImageArchive("postgres")]);
   const [repository, tag] = BASE_IMAGE_TAGS.postgres.split(":");
   return installOperator(bench, {
@@ -21,6 +28,7 @@ export async function installEvaluation(bench: ScenarioBench): Promise<Installed
       "postgres.enabled": true,
       "postgres.uid": POSTGRES_UID,
       "postgres.image": { repository, tag, pullPolicy: "Never" },
+      ...values,
     },
   });
 }

@@ -10,7 +10,8 @@ import express from "express";
 import type { Express, Request, Response } from "express";
 import { OPERATIONS } from "../api/index.ts";
 import type { Operation, OperationId } from "../api/index.ts";
-import type { Access, Audit, Gatekeeper, Subject } from "../auth/index.ts";
+import { ForbiddenError } from "../auth/index.ts";
+import type { AskedAccess, Audit, Gatekeeper, Subject } from "../auth/index.ts";
 import { openApiDocument } from "../openapi/document.ts";
 import { HANDLERS } from "../operations/index.ts";
 import type { CallContext, OperationLimits, StreamReply, TraceParent } from "../operations/call.ts";
@@ -113,7 +114,7 @@ interface Journey {
   readonly startedMs: number;
   readonly operationId: OperationId | undefined;
   subject?: Subject;
-  access?: Access;
+  access?: AskedAccess;
   runId?: string;
   workflowId?: string;
 }
@@ -248,6 +249,11 @@ class RequestDesk {
 
   #fail(journey: Journey, response: ServerResponse, error: unknown): void {
     const problem = toProblem(error);
+    // Who may not act as another is refused before anything is asked for.
+    if (error instanceof ForbiddenError && journey.subject === undefined) {
+      journey.subject = error.subject;
+      journey.access = error.access;
+    }
     const { status } = PROBLEMS[problem.code];
     if (status >= 500)
       this.#options.log(status === 500 ? "error" : "warn", "a request failed", {
