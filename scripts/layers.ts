@@ -71,7 +71,13 @@ export const PACKAGE_RULES: readonly PackageRule[] = [
     ],
     folderMayImport: {
       "src/connect": ["@memflow/operator/kube"],
-      "src/dev": ["@memflow/engine", "@memflow/worker-runtime", "@memflow/operator/plan", "@memflow/gateway"],
+      "src/dev": [
+        "@memflow/engine",
+        "@memflow/worker-runtime",
+        "@memflow/operator/observe",
+        "@memflow/operator/plan",
+        "@memflow/gateway",
+      ],
     },
   },
   { folder: "examples/research-agent", name: "@memflow/example-research-agent", mayImport: ["@memflow/sdk"] },

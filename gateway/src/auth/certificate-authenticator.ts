@@ -36,6 +36,11 @@ export class CertificateAuthenticator {
     this.#clock = clock;
   }
 
+  /** Whether any certificate is taken: whether there is an authority of them. */
+  get takesAny(): boolean {
+    return this.#authority.certificates.length > 0;
+  }
+
   /** Who is at the other end of a connection. */
   identify(socket: Socket): CertificateIdentity {
     if (!(socket instanceof TLSSocket)) return { kind: "None" };

@@ -21,7 +21,7 @@ import type { TokenAuthenticator } from "./token-authenticator.ts";
 export interface ClusterGatekeeperParts {
   readonly tokens: Pick<TokenAuthenticator, "identify">;
   /** Left out: client certificates are not taken. */
-  readonly certificates?: Pick<CertificateAuthenticator, "identify"> | undefined;
+  readonly certificates?: Pick<CertificateAuthenticator, "identify" | "takesAny"> | undefined;
   readonly rights: Pick<AccessReviewer, "review">;
 }
 
@@ -57,6 +57,8 @@ export class ClusterGatekeeper implements Gatekeeper {
       certificate.kind === "Refused"
         ? `the client certificate is not taken: ${certificate.reason}`
         : "nobody is known by this request: bring a bearer token, or a client certificate of the cluster",
+      // So that who has nothing but a certificate knows whether it is of any use here.
+      { challenge: this.#parts.certificates?.takesAny === true ? "Bearer, Certificate" : "Bearer" },
     );
   }
 

@@ -34,6 +34,8 @@ const SERVICE = "memflow-gateway";
 const PORT_NAME = "https";
 const CA_CONFIG_MAP = "memflow-gateway-ca";
 const CA_KEY = "ca.crt";
+/** `<service>.<namespace>.svc`: what its certificate is verified for, and where its Service is. */
+const NAME_KEY = "serverName";
 const USER_AGENT = "kubectl-memflow";
 
 /** @throws {CommandError} When the cluster has no gateway that can be reached and trusted. */
@@ -68,6 +70,12 @@ function readConfig({ kubeconfig, context }: GlobalOptions, io: CliIo): UserKube
   }
 }
 
+/** What a gateway publishes of itself. */
+interface Published {
+  readonly ca: string;
+  readonly serverName: string;
+}
+
 interface Parts {
   readonly user: UserKubeConfig;
   readonly kube: KubeClient;
@@ -79,7 +87,7 @@ interface Parts {
 /** Connections to the gateway and what each request shows. */
 class ClusterGateway {
   readonly #parts: Parts;
-  #authority: Promise<string> | undefined;
+  #published: Promise<Published> | undefined;
   /** Of the service account; in memory alone. */
   #fallbackToken: string | undefined;
 
@@ -90,15 +98,15 @@ class ClusterGateway {
   /** A verified connection to one of the gateway's pods. */
   async dial(): Promise<TLSSocket> {
     const { user, gatewayNamespace } = this.#parts;
-    this.#authority ??= this.#readAuthority();
-    const ca = await this.#authority;
+    this.#published ??= this.#readPublished();
+    const { ca, serverName: servername } = await this.#published;
     const { certificate } = await this.#credentials();
-    const socket = await this.#tunnel();
+    const socket = await this.#tunnel(servername.split(".")[0] ?? SERVICE);
     try {
       return await secured({
         socket,
         ca,
-        servername: `${SERVICE}.${gatewayNamespace}.svc`,
+        servername,
         ...(certificate === undefined ? {} : certificate),
       });
     } catch (cause) {
@@ -141,10 +149,10 @@ class ClusterGateway {
   }
 
   /** To the first pod that can be reached. */
-  async #tunnel(): Promise<Duplex> {
+  async #tunnel(service: string): Promise<Duplex> {
     const { user } = this.#parts;
     let failure: unknown;
-    for (const pod of await this.#pods()) {
+    for (const pod of await this.#pods(service)) {
       try {
         return await openPortForward(user.kubeConfig, pod);
       } catch (error) {
@@ -154,14 +162,14 @@ class ClusterGateway {
     throw failure;
   }
 
-  async #pods(): Promise<readonly ServicePod[]> {
+  async #pods(name: string): Promise<readonly ServicePod[]> {
     const { kube, gatewayNamespace } = this.#parts;
-    const service = { namespace: gatewayNamespace, name: SERVICE };
     try {
+      const service = { namespace: gatewayNamespace, name };
       const pods = await findServicePods(kube, { service, portName: PORT_NAME });
       if (pods.length > 0) return pods;
     } catch (error) {
-      if (error instanceof NotFoundError) throw this.#missing(`Service "${SERVICE}"`, error);
+      if (error instanceof NotFoundError) throw this.#missing(`Service "${name}"`, error);
       throw error;
     }
     throw new CommandError(
@@ -171,13 +179,13 @@ class ClusterGateway {
     );
   }
 
-  async #readAuthority(): Promise<string> {
+  async #readPublished(): Promise<Published> {
     const { kube, gatewayNamespace } = this.#parts;
     const name = { namespace: gatewayNamespace, name: CA_CONFIG_MAP };
     const configMap = await kube.find(CONFIG_MAPS, name);
-    const authority = configMap?.data?.[CA_KEY];
-    if (authority === undefined || authority === "") throw this.#missing(`ConfigMap "${CA_CONFIG_MAP}"`);
-    return authority;
+    const { [CA_KEY]: ca = "", [NAME_KEY]: serverName } = configMap?.data ?? {};
+    if (ca === "") throw this.#missing(`ConfigMap "${CA_CONFIG_MAP}" with its authority`);
+    return { ca, serverName: serverName ?? `${SERVICE}.${gatewayNamespace}.svc` };
   }
 
   #missing(what: string, cause?: unknown): CommandError {

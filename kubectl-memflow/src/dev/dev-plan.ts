@@ -15,6 +15,8 @@ import {
   workflowNameOf,
 } from "@memflow/crds";
 import type { Manifests, PlacedTaskQueue, PlacedWorkflow } from "@memflow/crds";
+import { scalingPolicyOf } from "@memflow/operator/plan";
+import type { ScalingPolicy } from "@memflow/operator/plan";
 import { CommandError, EXIT_CODES } from "../exit-codes.ts";
 
 /** What the command line says about the run. */
@@ -29,10 +31,15 @@ export interface RunWish {
 
 /** The workers of one queue. */
 export interface QueuePlan {
+  /** Name of the TaskQueue. */
+  readonly name: string;
   readonly taskQueue: string;
   readonly schema: string;
   readonly module: string;
+  /** Workers to begin with; then the policy decides. */
   readonly replicas: number;
+  readonly policy: ScalingPolicy;
+  readonly annotations: Readonly<Record<string, string>>;
   readonly activityMax: number;
   readonly runMax: number;
   readonly graceMs: number;
@@ -124,7 +131,16 @@ function planQueue(placed: PlacedTaskQueue): QueuePlan {
   const wanted = spec.scaling.mode === "Manual" ? (spec.replicas ?? 1) : spec.scaling.minReplicas;
   const environment: Record<string, string> = {};
   for (const { name, value } of spec.workers.env) if (value !== undefined) environment[name] = value;
+  const policy = scalingPolicyOf(spec);
   return {
+    name: metadata.name,
+    policy: {
+      ...policy,
+      minReplicas: Math.min(REPLICA_MAX, policy.minReplicas),
+      maxReplicas: Math.min(REPLICA_MAX, policy.maxReplicas),
+      replicas: policy.replicas === null ? null : Math.min(REPLICA_MAX, policy.replicas),
+    },
+    annotations: metadata.annotations,
     taskQueue: queueNameOf(placed.resource),
     schema: placed.store.spec.schema,
     module: path.resolve(path.dirname(placed.file), metadata.annotations[DEV_MODULE_ANNOTATION] ?? "."),

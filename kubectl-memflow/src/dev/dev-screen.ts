@@ -65,6 +65,10 @@ export class DevScreen {
     this.#fact("workers", queues.join(", "));
   }
 
+  gateway(url: string): void {
+    this.#fact("gateway", `${url}  (in this folder: kubectl memflow list)`);
+  }
+
   run(run: AnnouncedRun, plan: RunPlan): void {
     this.#nameCharacters = run.workflowName.length;
     this.#fact("run", `${run.workflowId} (${run.isContinued ? "continued" : "started"})`);

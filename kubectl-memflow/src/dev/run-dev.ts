@@ -11,14 +11,19 @@ import { openDatabase, provisionSchemas, releaseRunsOf, removeEmbedded } from ".
 import type { DevDatabase } from "./database.ts";
 import { makeDevPlan } from "./dev-plan.ts";
 import type { DevPlan, RunWish } from "./dev-plan.ts";
+import type { DevGateway } from "./dev-gateway.ts";
 import { DevRuns } from "./dev-runs.ts";
 import { DevScreen } from "./dev-screen.ts";
+import { FileWatch } from "./file-watch.ts";
 import { InterruptedError, listenForInterruption } from "./interruption.ts";
 import type { Interruption } from "./interruption.ts";
 import { describeInvocation } from "./invocation.ts";
 import { WorkerRegister } from "./orphans.ts";
+import { QueueScaler } from "./queue-scaler.ts";
 import { readManifests } from "./read-manifests.ts";
 import { showRun } from "./show-run.ts";
+import { planStores } from "./store-plan.ts";
+import type { StorePlan } from "./store-plan.ts";
 import { makeTerminal } from "../show/terminal.ts";
 import { WorkerPool } from "./worker-pool.ts";
 import type { WorkerReady } from "./worker-process.ts";
@@ -44,25 +49,42 @@ export async function runDev(options: DevOptions): Promise<number> {
   );
   screen.title(options.file);
   if (process.platform === "win32") screen.windows();
-  const plan = makeDevPlan(await readManifests(options.file), options);
-  const session = new DevSession(options, plan, screen);
+  const manifests = await readManifests(options.file);
+  const session = new DevSession(options, {
+    plan: makeDevPlan(manifests, options),
+    stores: planStores(manifests),
+    screen,
+  });
   return await session.run();
 }
 
 /** One start: what it holds, so that it can be given back. */
 class DevSession {
   readonly #options: DevOptions;
-  readonly #plan: DevPlan;
+  #plan: DevPlan;
+  #stores: readonly StorePlan[];
   readonly #screen: DevScreen;
   readonly #dataDir: string;
   readonly #interruption: Interruption;
   readonly #databaseLost = Promise.withResolvers<never>();
   #pool: WorkerPool | undefined;
+  #scaler: QueueScaler | undefined;
+  #gateway: DevGateway | undefined;
+  /** Resolves with whatever comes of it. */
+  #gatewayStart: Promise<unknown> = Promise.resolve();
   #isFinished = false;
 
-  constructor(options: DevOptions, plan: DevPlan, screen: DevScreen) {
+  constructor(
+    options: DevOptions,
+    {
+      plan,
+      stores,
+      screen,
+    }: { readonly plan: DevPlan; readonly stores: readonly StorePlan[]; readonly screen: DevScreen },
+  ) {
     this.#options = options;
     this.#plan = plan;
+    this.#stores = stores;
     this.#screen = screen;
     this.#dataDir = path.resolve(options.data);
     this.#interruption = listenForInterruption(() => this.#endAtOnce());
@@ -96,9 +118,17 @@ class DevSession {
     this.#screen.database(database.description, this.#plan.schemas);
     const pool = this.#makePool(database, register);
     this.#pool = pool;
+    const scaler = this.#makeScaler(database, pool);
+    let watching: FileWatch | undefined;
     try {
-      this.#assertServed(await unless(pool.start()));
+      const [ready, gateway] = await unless(
+        Promise.all([pool.start(), this.#startGateway(database, scaler)]),
+      );
+      this.#assertServed(ready);
       this.#screen.workers(this.#plan);
+      this.#screen.gateway(gateway.url);
+      scaler.start();
+      watching = await this.#watchFiles(database, pool, scaler);
       const failures = Promise.race([pool.failed, this.#databaseLost.promise]);
       const exitCode = await unless(Promise.race([this.#followRun(database.url), failures]));
       this.#isFinished = true;
@@ -107,7 +137,11 @@ class DevSession {
       await Promise.race([asked, failures]);
       return EXIT_CODES.done;
     } finally {
+      watching?.close();
       if (this.#interruption.signal.aborted) this.#screen.stopping();
+      await scaler.stop();
+      await this.#gatewayStart;
+      await this.#gateway?.stop();
       await pool.stop();
     }
   }
@@ -154,7 +188,7 @@ class DevSession {
       databaseUrl: given,
       schemas: this.#plan.schemas,
       onNotice: (notice) => this.#screen.notice(notice),
-      onMoved: (url) => this.#pool?.moveTo(url),
+      onMoved: (url) => this.#moveTo(url),
       onLost: (error) => this.#databaseLost.reject(error),
     });
   }
@@ -175,6 +209,88 @@ class DevSession {
       onLine: (worker, line) => this.#screen.worker(worker, line),
       onNotice: (notice) => this.#screen.notice(notice),
     });
+  }
+
+  #makeScaler(database: DevDatabase, pool: WorkerPool): QueueScaler {
+    const scaler = new QueueScaler({
+      databaseUrl: database.url,
+      pool,
+      onScaled: (taskQueue, message) => this.#screen.notice(`queue ${taskQueue}: ${message}`),
+    });
+    scaler.replan(this.#plan.queues);
+    this.#scaler = scaler;
+    return scaler;
+  }
+
+  async #startGateway(database: DevDatabase, scaler: QueueScaler): Promise<DevGateway> {
+    // Takes its time to load, which the workers need as well.
+    const { DevGateway: Gateway } = await import("./dev-gateway.ts");
+    this.#gateway = await Gateway.start({
+      dataDir: this.#dataDir,
+      databaseUrl: database.url,
+      stores: this.#stores,
+      scalingOf: (taskQueue) => scaler.scalingOf(taskQueue),
+      onNotice: (notice) => this.#screen.notice(notice),
+    });
+    return this.#gateway;
+  }
+
+  async #watchFiles(database: DevDatabase, pool: WorkerPool, scaler: QueueScaler): Promise<FileWatch> {
+    return FileWatch.start({
+      places: [this.#options.file, ...this.#plan.queues.map(({ module }) => module)],
+      onChange: (files) => void this.#reload(files, { database, pool, scaler }),
+      onNotice: (notice) => this.#screen.notice(notice),
+    });
+  }
+
+  /** Takes changed manifests and code; what is wrong with them is said, and what runs goes on as it is. */
+  async #reload(
+    files: readonly string[],
+    {
+      database,
+      pool,
+      scaler,
+    }: { readonly database: DevDatabase; readonly pool: WorkerPool; readonly scaler: QueueScaler },
+  ): Promise<void> {
+    try {
+      const manifests = await readManifests(this.#options.file);
+      const plan = makeDevPlan(manifests, this.#options);
+      await provisionSchemas(database.url, plan.schemas);
+      if (this.#interruption.signal.aborted) return;
+      this.#plan = plan;
+      this.#stores = planStores(manifests);
+      this.#gateway?.replan(this.#stores);
+      scaler.replan(plan.queues);
+      pool.replan(plan.queues);
+      this.#renewCode(files, pool);
+    } catch (error) {
+      const reason = error instanceof Error ? error.message : String(error);
+      this.#screen.notice(`not reloaded, the last state goes on: ${reason}`);
+    }
+  }
+
+  /** Workers whose code changed give way to new ones; manifests are no code. */
+  #renewCode(files: readonly string[], pool: WorkerPool): void {
+    const code = files.filter((file) => !/\.(ya?ml|md)$/u.test(file));
+    if (code.length === 0) {
+      this.#screen.notice(`reloaded: ${names(files)}`);
+      return;
+    }
+    for (const { taskQueue, module } of this.#plan.queues) {
+      if (!code.some((file) => file === module || file.startsWith(folderOf(module)))) continue;
+      this.#screen.notice(`queue ${taskQueue}: new code (${names(code)}); the workers hand over`);
+      pool.renew(taskQueue);
+    }
+  }
+
+  #moveTo(url: string): void {
+    this.#pool?.moveTo(url);
+    this.#moveReadersTo(url).catch((error: unknown) => this.#databaseLost.reject(error));
+  }
+
+  async #moveReadersTo(url: string): Promise<void> {
+    await this.#scaler?.moveTo(url);
+    await this.#gateway?.moveTo(url);
   }
 
   /** A workflow that no module exports would wait for ever. */
@@ -212,4 +328,13 @@ class DevSession {
     this.#pool?.kill();
     process.exit(EXIT_CODES.interrupted);
   }
+}
+
+/** The folder of a module, with its separator at the end. */
+function folderOf(module: string): string {
+  return `${path.extname(module) === "" ? module : path.dirname(module)}${path.sep}`;
+}
+
+function names(files: readonly string[]): string {
+  return files.map((file) => path.basename(file)).join(", ");
 }
