@@ -1,45 +1,31 @@
 /** Two gateways, one of them killed under load: what was acknowledged stands, once. */
-import { fork } from "node:child_process";
-import type { ChildProcess } from "node:child_process";
-import { once } from "node:events";
-import { join } from "node:path";
-import { testDatabaseUrl } from "@memflow/engine/testing";
 import { makeScratchStore } from "@memflow/engine/testing/scratch-store";
 import { GatewayClient } from "@memflow/gateway/client";
-import { expect, onTestFinished, test } from "vitest";
+import { expect, test } from "vitest";
+import { startGateway } from "./gateway/start-gateway.ts";
+import type { GatewayProcess } from "./gateway/start-gateway.ts";
 
 const CALLERS = 16;
 const STARTS_EACH = 40;
 /** So many have been acknowledged when the first gateway is killed. */
 const KILL_AFTER = 150;
 
-interface Gateway {
-  readonly process: ChildProcess;
-  readonly client: GatewayClient;
-}
-
-async function startGateway(schema: string): Promise<Gateway> {
-  const child = fork(
-    join(import.meta.dirname, "gateway/gateway-process.ts"),
-    [JSON.stringify({ url: testDatabaseUrl(), schema })],
-    { execArgv: ["-C", "source"] },
-  );
-  onTestFinished(() => void child.kill("SIGKILL"));
-  const [{ port }] = (await once(child, "message")) as [{ readonly port: number }];
-  return { process: child, client: new GatewayClient({ server: `http://127.0.0.1:${port}` }) };
+async function openGateway(schema: string): Promise<GatewayProcess & { readonly client: GatewayClient }> {
+  const gateway = await startGateway({ schema });
+  return { ...gateway, client: new GatewayClient({ server: gateway.server }) };
 }
 
 test("no acknowledged start is lost or doubled when one of two gateways is killed under load", async () => {
   const store = await makeScratchStore();
   const [doomed, other] = await Promise.all([
-    startGateway(store.place.schema),
-    startGateway(store.place.schema),
+    openGateway(store.place.schema),
+    openGateway(store.place.schema),
   ]);
   const acknowledged = new Map<string, string>();
   let answersOfDoomed = 0;
   let retried = 0;
 
-  const start = async ({ client }: Gateway, key: string): Promise<string> => {
+  const start = async ({ client }: { readonly client: GatewayClient }, key: string): Promise<string> => {
     const { body } = await client.call("startRun", {
       path: { namespace: "default" },
       header: { "Idempotency-Key": key },

@@ -7,23 +7,29 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { resolveConnection, StoreClient } from "@memflow/engine";
 import { createGateway } from "@memflow/gateway";
-import type { StoreEntry } from "@memflow/gateway";
+import type { StoreEntry, WorkflowDefinition } from "@memflow/gateway";
 
 /** What the process is told. */
 export interface GatewayProcessOptions {
   readonly url: string;
   readonly schema: string;
+  /** The Workflow that the Store has, and its queue; none when left out. */
+  readonly workflow?: { readonly name: string; readonly taskQueue: string };
 }
 
 const given = JSON.parse(process.argv[2] ?? "{}") as GatewayProcessOptions;
 process.once("disconnect", () => process.exit());
+const workflows: readonly WorkflowDefinition[] =
+  given.workflow === undefined
+    ? []
+    : [{ ...given.workflow, workflowName: given.workflow.name, suspended: false }];
 const client = await StoreClient.open(resolveConnection(given.url), given.schema);
 const entry: StoreEntry = {
   namespace: "default",
   name: "main",
   client,
-  workflows: () => [],
-  workflowOf: () => undefined,
+  workflows: () => workflows,
+  workflowOf: (type) => workflows.find(({ workflowName }) => workflowName === type),
   queues: () => [],
 };
 const app = createGateway({
