@@ -10,6 +10,7 @@ import type { RequestListener, Server } from "node:http";
 import { createServer as createHttpsServer } from "node:https";
 import type { Server as HttpsServer, ServerOptions } from "node:https";
 import type { AddressInfo } from "node:net";
+import { createSecureContext } from "node:tls";
 import type { SecureContextOptions } from "node:tls";
 import type { ClientAuthority } from "./auth/client-authority.ts";
 import type { ServingCertificate } from "./tls/serving-certificate.ts";
@@ -115,13 +116,12 @@ export class ApiServer {
   }
 
   #renew(): void {
-    if (
-      this.#server === undefined ||
-      this.#certificate === undefined ||
-      !("setSecureContext" in this.#server)
-    )
-      return;
-    this.#server.setSecureContext(this.#secureContext(this.#certificate));
+    if (this.#certificate === undefined) return;
+    const context = this.#secureContext(this.#certificate);
+    // Throws where certificate and key don't fit, also before anything is listened on.
+    createSecureContext(context);
+    if (this.#server === undefined || !("setSecureContext" in this.#server)) return;
+    this.#server.setSecureContext(context);
     // What idles comes back with the new ones.
     this.#server.closeIdleConnections();
   }

@@ -33,6 +33,7 @@ const AUTHORITY = { namespace: "kube-system", name: "extension-apiserver-authent
 
 interface Running {
   readonly ports: GatewayPorts;
+  readonly logged: readonly string[];
   readonly audited: readonly AuditEntry[];
   stop(): Promise<void>;
 }
@@ -41,11 +42,12 @@ async function run(environment: Readonly<Record<string, string>>, api?: MockApiS
   const stopping = new AbortController();
   const listening = Promise.withResolvers<GatewayPorts>();
   const audited: AuditEntry[] = [];
+  const logged: string[] = [];
   const ended = runGateway(
     {
       config: readConfig({ ...QUICK, ...environment }),
       kubeConfig: api?.kubeConfig("gateway"),
-      log: () => {},
+      log: (_level, message) => logged.push(message),
       audit: { record: (entry) => audited.push(entry) },
       onListening: listening.resolve,
     },
@@ -58,6 +60,7 @@ async function run(environment: Readonly<Record<string, string>>, api?: MockApiS
   onTestFinished(stop);
   return {
     ports: await Promise.race([listening.promise, ended.then(() => Promise.reject(new Error("ended")))]),
+    logged,
     audited,
     stop,
   };
@@ -171,7 +174,7 @@ test("a certificate that was replaced is served to new connections without a res
     return new X509Certificate(cert).serialNumber;
   };
   const before = await give();
-  const { ports } = await run(
+  const { ports, logged } = await run(
     {
       MEMFLOW_GATEWAY_NAMESPACE: "memflow",
       MEMFLOW_GATEWAY_TLS_CERT_FILE: `${folder}/tls.crt`,
@@ -197,6 +200,12 @@ test("a certificate that was replaced is served to new connections without a res
     agent.destroy();
     return serialNumber;
   };
+  expect(await servedSerial()).toBe(before);
+  // Half of a pair, as while somebody writes the files: the one before is served on.
+  await writeFile(`${folder}/tls.key`, authority.issue({ subject: "/CN=other" }).key);
+  await expect
+    .poll(() => logged.some((message) => message.includes("can't be had")), { timeout: 30_000 })
+    .toBe(true);
   expect(await servedSerial()).toBe(before);
   const after = await give();
   await expect.poll(servedSerial, { timeout: 30_000, interval: 500 }).toBe(after);

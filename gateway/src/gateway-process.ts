@@ -164,10 +164,8 @@ class GatewayProcess {
     if (loadCertificate === undefined) return undefined;
     return new CertificateKeeper({
       load: loadCertificate,
-      take: async (certificate) => {
-        server.use(certificate);
-        await publish(certificate);
-      },
+      take: (certificate) => server.use(certificate),
+      publish,
       periodMs: config.tlsFiles === undefined ? CERTIFICATE_LOOK_MS : FILES_LOOK_MS,
       clock: systemClock,
       log,

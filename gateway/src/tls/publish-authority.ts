@@ -6,6 +6,7 @@
  * | `ca.crt` | authorities that the serving certificate is verified with; not there: those that the client's system knows |
  * | `serverName` | the name that the certificate has to have, however the gateway is reached |
  */
+import { isDeepStrictEqual } from "node:util";
 import { CONFIG_MAPS } from "@memflow/operator/kube";
 import type { KubeClient } from "@memflow/operator/kube";
 
@@ -22,6 +23,9 @@ export async function publishAuthority(
   },
 ): Promise<void> {
   const { namespace, authority, serverName } = published;
+  const data = { ...(authority === undefined ? {} : { "ca.crt": authority }), serverName };
+  const found = await client.find(CONFIG_MAPS, { namespace, name: AUTHORITY_CONFIG_MAP });
+  if (isDeepStrictEqual(found?.data, data)) return;
   await client.apply(
     CONFIG_MAPS,
     {
@@ -29,7 +33,7 @@ export async function publishAuthority(
       kind: "ConfigMap",
       // Labels are left to whoever made it: the chart.
       metadata: { name: AUTHORITY_CONFIG_MAP, namespace },
-      data: { ...(authority === undefined ? {} : { "ca.crt": authority }), serverName },
+      data,
     },
     { fieldManager: "memflow-gateway" },
   );

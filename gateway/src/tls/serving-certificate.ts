@@ -19,8 +19,10 @@ export interface ServingCertificate {
 /** How it is looked at. */
 export interface CertificateKeeperOptions {
   readonly load: () => Promise<ServingCertificate>;
-  /** Hears of each that differs from the one before, and at each look once it failed. */
-  readonly take: (certificate: ServingCertificate) => void | Promise<void>;
+  /** Serves with it; called for each that differs from the one before. */
+  readonly take: (certificate: ServingCertificate) => void;
+  /** Tells clients of it, at each look; where that fails it is served all the same. */
+  readonly publish: (certificate: ServingCertificate) => Promise<void>;
   readonly periodMs: number;
   readonly clock: Clock;
   readonly log: Log;
@@ -59,15 +61,25 @@ export class CertificateKeeper {
       const certificate = await load();
       const text = JSON.stringify(certificate);
       if (text !== this.#served) {
-        await take(certificate);
+        take(certificate);
         this.#served = text;
         log("info", "serves with another certificate", {});
       }
+      await this.#publish(certificate);
       this.#taken.resolve();
       return true;
     } catch (error) {
       log("error", "the serving certificate can't be had", errorFields(error));
       return false;
+    }
+  }
+
+  async #publish(certificate: ServingCertificate): Promise<void> {
+    const { publish, log } = this.#options;
+    try {
+      await publish(certificate);
+    } catch (error) {
+      log("error", "clients can't be told how to verify the gateway", errorFields(error));
     }
   }
 }
