@@ -139,6 +139,21 @@ function seeded(count: number): Statement {
   };
 }
 
+/** Starts with idempotency keys: new ones, one that was taken in an hour of another day, and one that is still kept. */
+function keyed(count: number): Statement {
+  const { values = [] } = starts(count + 2);
+  const keys = [...Array.from({ length: count }, () => newId()), "k-1", "kept"];
+  return {
+    ...asked.startKeyedRuns,
+    values: [
+      ...values,
+      textArray(keys.map((key) => `start:${key}`)),
+      textArray(keys.map(() => "fingerprint")),
+      int8Array(keys.map(() => Date.now() + 60_000)),
+    ],
+  };
+}
+
 /** A flush of runs that are not this worker's: it looks for them all the same. */
 function flush(runIds: readonly string[], changed: readonly string[], extra: string | null): Statement {
   const all = <Value>(value: Value): Value[] => runIds.map(() => value);
@@ -216,6 +231,13 @@ function statements(runIds: readonly string[]): Record<string, () => Statement> 
     start_runs: () => starts(3),
     "start_runs of an id that is taken": () => starts(1, () => "taken"),
     "start_runs with search data": () => seeded(3),
+    start_keyed_runs: () => keyed(3),
+    "what a key has led to": () => ({ ...asked.startedUnder, values: ["k-2"] }),
+    "a page of a history": () => ({ ...asked.eventPage, values: [run, 0, 100, 1_000_000] }),
+    "the look at followed runs": () => ({
+      ...asked.followedRuns,
+      values: [uuidArray(runIds), int4Array(runIds.map(() => 0))],
+    }),
     "the memory of runs": () => ({ ...asked.memories, values: [runIds] }),
     "an entity by its workflow id": () => ({ ...asked.entityOfId, values: ["order", "l-10"] }),
     "a search for entities": () =>
@@ -275,6 +297,23 @@ function statements(runIds: readonly string[]): Record<string, () => Statement> 
       values: [runIds, runIds.map(() => 1), runIds.map(() => 9), 1_000, 1_000_000],
     }),
     "the search for dead workers": () => ({ ...queries.buryWorkers, values: [worker, 2] }),
+    "signals with keys": () => ({
+      ...asked.sendKeyedSignals,
+      values: [
+        newId(),
+        (flushNumber += 1),
+        JSON.stringify([
+          {
+            name: "go",
+            to: run,
+            request: newId(),
+            key: "signal:k-3",
+            fingerprint: "f",
+            expires_ms: Date.now(),
+          },
+        ]),
+      ],
+    }),
     "the release of the dead": () => ({ ...queries.releaseDead, values: [100] }),
     signals: () => ({
       ...asked.sendSignals,
@@ -339,6 +378,14 @@ describe.each([
           select run_id, 1, 1, 0, now(), 'step', '{}' from made`,
         values: [worker],
         timeoutMs: 120_000,
+      });
+      await session.query({
+        text: `
+          insert into ${quoted}.idempotency_keys (key, request_id, fingerprint, expires_at)
+          select 'start:k-' || n, gen_random_uuid(), 'f', now() + (n % 1000 - 10) * interval '1 minute'
+          from generate_series(1, ${LARGE_ROWS}) n
+          union all
+          select 'start:kept', gen_random_uuid(), 'f', now() + interval '1 day'`,
       });
       await session.query({
         text: `
