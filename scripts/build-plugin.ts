@@ -6,7 +6,7 @@
  *     sh scripts/with-node.sh node scripts/build-plugin.ts --list                  # which there are, and where their Node comes from
  *
  * The sources are bundled into one script, and the script is put into a copy of a `node` program (a single-executable application).
- * Everything goes to `kubectl-memflow/dist/plugin`. An executable for macOS must be signed there before it runs: `codesign --sign -`.
+ * Everything goes to `kubectl-memflow/dist/plugin`, or to `--output`. An executable for macOS must be signed there before it runs: `codesign --sign -`.
  *
  * @see https://nodejs.org/api/single-executable-applications.html
  */
@@ -37,9 +37,6 @@ const PLATFORMS: readonly Platform[] = [
 
 const PROJECT = fileURLToPath(new URL("..", import.meta.url));
 const PACKAGE = path.join(PROJECT, "kubectl-memflow");
-const OUTPUT = path.join(PACKAGE, "dist", "plugin");
-const BUNDLE = path.join(OUTPUT, "kubectl-memflow.cjs");
-const BLOB = path.join(OUTPUT, "kubectl-memflow.blob");
 const DEV = path.join(PACKAGE, "src", "dev", "run-dev.ts");
 const DEV_IN_EXECUTABLE = path.join(PACKAGE, "src", "cli", "dev-in-executable.ts");
 /** Where Node looks for the script in a program. */
@@ -50,8 +47,13 @@ const { values } = parseArgs({
   options: {
     node: { type: "string", multiple: true, default: [] },
     list: { type: "boolean", default: false },
+    output: { type: "string", default: path.join(PACKAGE, "dist", "plugin") },
   },
 });
+
+const OUTPUT = path.resolve(values.output);
+const BUNDLE = path.join(OUTPUT, "kubectl-memflow.cjs");
+const BLOB = path.join(OUTPUT, "kubectl-memflow.blob");
 
 if (values.list) {
   for (const { name, nodePackage } of PLATFORMS)
