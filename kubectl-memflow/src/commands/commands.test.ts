@@ -197,20 +197,25 @@ test("get, describe and query find a run by its id, by WORKFLOW/ID and by its wo
 test("history prints the events, and with --follow goes on to the end, also over a restart of the gateway", async () => {
   const { root, gateway } = await setup();
   const runId = await startWaiting(root);
+  const first = await root.run("signal", runId, "go-on", "-d", "1");
+  expect(first.code).toBe(EXIT_CODES.done);
   const following = root.begin(["history", runId, "-f", "-o", "json"]);
+  await following.printed(/signal_received/u);
   await gateway.restart();
   await root.run("signal", runId, "go", "-d", "1");
   const { code, out, err } = await following.ended;
   expect(code).toBe(EXIT_CODES.done);
-  expect(
-    out
-      .trim()
-      .split("\n")
-      .map((line) => (JSON.parse(line) as { readonly kind: string }).kind),
-  ).toEqual(["signal_received"]);
+  const told = out
+    .trim()
+    .split("\n")
+    .map((line) => JSON.parse(line) as { readonly kind: string; readonly name: string });
+  expect(told.map(({ kind, name }) => `${kind} ${name}`)).toEqual([
+    "signal_received go-on",
+    "signal_received go",
+  ]);
   expect(err).toBe("the run is completed\n");
   expect((await root.run("history", runId)).out).toMatch(
-    /^EVENT +TIME +KIND +NAME +DETAIL\n1 +\S+ +signal_received +go +signal go received\n$/u,
+    /^EVENT +TIME +KIND +NAME +DETAIL\n1 +\S+ +signal_received +go-on +signal go-on received\n2 /u,
   );
 });
 

@@ -4,7 +4,7 @@
  * An aside: what can't be shown is said once, and never fails a wait. It ends with the run, or when it is aborted.
  */
 import { followHistory } from "@memflow/gateway/client";
-import type { HistoryEvent } from "@memflow/gateway/client";
+import type { HistoryEvent, Run } from "@memflow/gateway/client";
 import type { CommandSession } from "../cli/command-session.ts";
 import type { GatewayConnection } from "../connect/connection.ts";
 import { describeStep } from "../show/describe-step.ts";
@@ -39,8 +39,8 @@ class Progress {
   readonly #session: CommandSession;
   readonly #connection: GatewayConnection;
   readonly #options: ProgressOptions;
-  readonly #followed = new Set<string>();
-  readonly #ended = new AbortController();
+  /** Of each run that is followed, what ends that. */
+  readonly #followed = new Map<string, AbortController>();
   readonly #others: Promise<void>[] = [];
   #nameCharacters: number;
 
@@ -53,18 +53,23 @@ class Progress {
 
   async show(): Promise<void> {
     const { runId, workflow } = this.#options;
-    this.#followed.add(runId);
+    this.#followed.set(runId, new AbortController());
     try {
       await this.#follow(runId, workflow);
+      // What has ended by now is told to its end; what outlives the run is its own affair.
+      for (const run of await this.#followOthers()) {
+        if (run.status === "running") this.#followed.get(run.runId)?.abort();
+      }
+      await Promise.all(this.#others);
     } finally {
-      this.#ended.abort();
+      for (const following of this.#followed.values()) following.abort();
       await Promise.all(this.#others);
     }
   }
 
   async #follow(runId: string, workflow: string): Promise<void> {
     const { client, namespace, store } = this.#connection;
-    const signal = AbortSignal.any([this.#options.signal, this.#ended.signal]);
+    const signal = AbortSignal.any([this.#options.signal, this.#endOf(runId)]);
     for await (const told of followHistory(client, { namespace, store, runId, signal })) {
       if (told.kind === "end") return;
       this.#tell(told.event, workflow);
@@ -72,20 +77,30 @@ class Progress {
     }
   }
 
-  async #followOthers(): Promise<void> {
+  /** The whole family as it is now; each of it is followed from now on. */
+  async #followOthers(): Promise<readonly Run[]> {
     const { client, namespace, store } = this.#connection;
     const { runId } = this.#options;
     const { body } = await client.call("getFamily", { path: { namespace, runId }, query: { store } });
     for (const run of body.runs) {
       if (this.#followed.has(run.runId) || this.#followed.size >= FOLLOWED_MAX) continue;
-      this.#followed.add(run.runId);
-      this.#others.push(this.#follow(run.runId, run.workflow).catch((error: unknown) => this.#excuse(error)));
+      this.#followed.set(run.runId, new AbortController());
+      this.#others.push(
+        this.#follow(run.runId, run.workflow).catch((error: unknown) => this.#excuse(run.runId, error)),
+      );
     }
+    return body.runs;
+  }
+
+  #endOf(runId: string): AbortSignal {
+    const following = this.#followed.get(runId);
+    if (following === undefined) throw new TypeError(`run "${runId}" is not followed`);
+    return following.signal;
   }
 
   /** A child that is not told to its end is no reason to stop telling of the run. */
-  #excuse(error: unknown): void {
-    if (this.#ended.signal.aborted || this.#options.signal.aborted) return;
+  #excuse(runId: string, error: unknown): void {
+    if (this.#endOf(runId).aborted || this.#options.signal.aborted) return;
     this.#session.say(`(a child is not followed: ${error instanceof Error ? error.message : String(error)})`);
   }
 
