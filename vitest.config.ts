@@ -4,6 +4,7 @@
  * The tests beside the sources share one real Postgres. The scenarios of `e2e/scenarios` run on real clusters, one project a
  * provider, one file at a time: what they measure must not depend on a neighbour.
  */
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 /** Every package exports its sources under this condition; children of a test inherit it through NODE_OPTIONS. */
@@ -18,6 +19,9 @@ const FROM_SOURCES = { resolve: { conditions: [SOURCE_CONDITION, "node"] } };
 const NEVER_TESTS = ["**/node_modules/**", "**/dist/**", "**/.memflow/**"];
 
 const SCENARIOS = "e2e/scenarios/**/*.test.ts";
+
+/** Tests wait more than they compute, for processes that end and leases that run out: another file uses that time. */
+const FILES_AT_ONCE = availableParallelism() + 1;
 
 /** What has to work on every provider: install, run, scale, uninstall. The rest runs on `local` alone. */
 const KIND_SCENARIOS = ["cluster-sanity", "chart-install", "quickstart*"].map(
@@ -62,6 +66,7 @@ export default defineConfig({
           include: ["**/*.test.ts"],
           exclude: [...NEVER_TESTS, SCENARIOS],
           globalSetup: ["e2e/setup/test-postgres.ts"],
+          maxWorkers: FILES_AT_ONCE,
         },
       },
       scenariosOn("local", [SCENARIOS], 1),
