@@ -6,6 +6,7 @@ import { measureGrowth } from "./workloads/growth.ts";
 import { measureHttpStarts } from "./workloads/http-starts.ts";
 import { measureIdleWorker } from "./workloads/idle.ts";
 import { measureIdleLatency, measureStepLatency } from "./workloads/latency.ts";
+import { measureIdleOperator } from "./workloads/operator-idle.ts";
 import { measureParkedMemory } from "./workloads/parked.ts";
 import { measureTakeover } from "./workloads/takeover.ts";
 import { measureThroughput } from "./workloads/throughput.ts";
@@ -81,4 +82,5 @@ export const WORKLOADS: readonly Workload[] = [
   { name: "parked", measure: measureParkedMemory },
   { name: "idle-worker", measure: measureIdleWorker },
   { name: "http-starts", measure: measureHttpStarts },
+  { name: "operator-idle", measure: measureIdleOperator },
 ];

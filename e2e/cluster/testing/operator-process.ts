@@ -1,8 +1,8 @@
 /**
  * The operator as a process of this machine, to be killed, frozen and watched as no pod can be.
  *
- * It is the program of the image, run from the sources against the bench's cluster with the rights of its administrator. Each
- * ends with the scenario.
+ * It is the program of the image, run from the sources unless another program is given, against the bench's cluster with the
+ * rights of its administrator. Each ends with the scenario.
  */
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
@@ -16,7 +16,13 @@ import type { ScenarioBench } from "./scenario-bench.ts";
 /** A line of its log. */
 export type OperatorLine = Readonly<Record<string, unknown>> & { readonly message: string };
 
+/** Where it runs: a bench, or whoever has a cluster without one. */
+export type OperatorPlace = Pick<ScenarioBench, "namespace" | "afterwards"> & {
+  readonly cluster: Pick<ScenarioBench["cluster"], "kubeconfig">;
+};
+
 const MAIN = fileURLToPath(new URL("../../../operator/src/main.ts", import.meta.url));
+const SOURCES: readonly string[] = ["--conditions", "source", MAIN];
 
 /** One process of the operator. */
 export class OperatorProcess {
@@ -25,15 +31,23 @@ export class OperatorProcess {
   readonly #bell = new Bell();
   readonly #ended: Promise<unknown[]>;
 
-  /** @param environment - Variables `MEMFLOW_OPERATOR_*` besides its namespace and port. */
-  constructor(bench: ScenarioBench, environment: Readonly<Record<string, string>> = {}) {
-    this.#child = spawn(process.execPath, ["--conditions", "source", MAIN], {
+  /**
+   * @param environment - Variables `MEMFLOW_OPERATOR_*` besides its namespace and port.
+   * @param program - What Node is started with.
+   */
+  constructor(
+    place: OperatorPlace,
+    environment: Readonly<Record<string, string>> = {},
+    program: readonly string[] = SOURCES,
+  ) {
+    const { cluster, namespace } = place;
+    this.#child = spawn(process.execPath, program, {
       env: {
         PATH: process.env["PATH"] ?? "",
-        KUBECONFIG: bench.cluster.kubeconfig,
+        KUBECONFIG: cluster.kubeconfig,
         // Written by those that end in order, so that later ones start in half the time; it goes with the cluster.
-        NODE_COMPILE_CACHE: `${bench.cluster.kubeconfig}.compiled`,
-        MEMFLOW_OPERATOR_NAMESPACE: bench.namespace,
+        NODE_COMPILE_CACHE: `${cluster.kubeconfig}.compiled`,
+        MEMFLOW_OPERATOR_NAMESPACE: namespace,
         MEMFLOW_OPERATOR_HOST: "127.0.0.1",
         MEMFLOW_OPERATOR_PORT: "0",
         ...environment,
@@ -46,7 +60,7 @@ export class OperatorProcess {
       this.#bell.ring();
     });
     void this.#ended.then(() => this.#bell.ring());
-    bench.afterwards(async () => {
+    place.afterwards(async () => {
       this.signal("SIGKILL");
       await this.#ended;
     });
@@ -70,6 +84,11 @@ export class OperatorProcess {
   async end(): Promise<unknown> {
     const [code, signal] = await this.#ended;
     return code ?? signal;
+  }
+
+  /** Of this machine. */
+  get pid(): number {
+    return this.#child.pid ?? 0;
   }
 
   signal(name: NodeJS.Signals): void {
