@@ -71,12 +71,15 @@ function search(sql: string, ...parameters: unknown[]): Promise<Record<string, u
   return client.workflow.search("search", "colored", null, "sql", sql, ...parameters);
 }
 
-/** What everything that a search must not change looks like. */
+/** What everything that a search must not change looks like; other files have schemas and roles of their own meanwhile. */
 async function fingerprint(): Promise<unknown> {
   const { rows } = await admin.query(`
     select (select count(*) from ${SCHEMA}.runs) as runs,
       (select md5(string_agg(r::text, ',' order by r.run_id)) from ${SCHEMA}.runs r) as text,
-      (select count(*) from pg_class) as relations, (select count(*) from pg_roles) as roles,
+      (select count(*) from pg_class where relname = 'made'
+        or relnamespace in ('${SCHEMA}'::regnamespace, '${OTHER}'::regnamespace)) as relations,
+      (select count(*) from pg_largeobject_metadata) as objects,
+      (select r::text from pg_roles r where rolname = ${SCHEMA}.search_role()) as role,
       (select count(*) from pg_locks where locktype = 'advisory' and objid = 4711) as locks`);
   return rows;
 }
