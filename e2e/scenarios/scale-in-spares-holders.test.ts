@@ -130,7 +130,6 @@ async function playRound(
       store.client.workflow.start({ taskQueue: queue, workflowName: "job", args: [round, number] }),
     ),
   );
-  await holds.onHosts(round, REPLICAS);
   const five = await pods.until(
     `${round}: ${REPLICAS} workers are ready`,
     (present) => serving(present, queue).filter(isReady).length === REPLICAS,
@@ -138,6 +137,7 @@ async function playRound(
   const byAge = serving(five, queue)
     .toSorted((left, right) => readyMs(left) - readyMs(right))
     .map(nameOf);
+  await holds.onHosts(round, byAge);
   const holder = byAge.at(-1) ?? "";
   const held = holds.of(round).find(({ host }) => host === holder)?.number;
   expect(held).toBeDefined();
@@ -249,8 +249,11 @@ class Holds {
     return [...new Map(ofRound.map((held) => [held.number, held])).values()];
   }
 
-  /** Waits until a round has begun on so many workers. */
-  onHosts(round: string, count: number): Promise<void> {
-    return this.#bell.until(() => new Set(this.of(round).map(({ host }) => host)).size === count);
+  /** Waits until each of these workers holds one; one that is on its way out may have had some before. */
+  onHosts(round: string, hosts: readonly string[]): Promise<void> {
+    return this.#bell.until(() => {
+      const holding = new Set(this.of(round).map(({ host }) => host));
+      return hosts.every((host) => holding.has(host));
+    });
   }
 }
