@@ -61,8 +61,8 @@ scenario(
     );
     await Promise.all(subjects.map((subject) => putToWork(bench, subject)));
 
-    await Promise.all(subjects.map(({ interrupt }) => interrupt()));
     const awayAtMs = Date.now();
+    await Promise.all(subjects.map(({ interrupt }) => interrupt()));
     const replicasBefore = replicasOf(deployments.present);
     expect(Object.values(replicasBefore)).toEqual([1, 1, 1, 1]);
     // From now on the idle queues may go to zero, and would, were they seen.
@@ -80,8 +80,9 @@ scenario(
       expect(object.spec?.replicas).toBe(replicasBefore[object.metadata?.name ?? ""]);
     }
 
-    await Promise.all(subjects.map(({ restore }) => restore()));
+    // One comes back at once, the other when its server has started: both are counted from here.
     const backAtMs = Date.now();
+    await Promise.all(subjects.map(({ restore }) => restore()));
     await workers.until("the worker that began meanwhile is ready", (present) =>
       present.some((pod) => pod.metadata?.name === bornMeanwhile && isUp(pod)),
     );
