@@ -58,4 +58,6 @@ export type {
 } from "./parse-manifests.ts";
 export { findUpdateFaults } from "./schema-tree.ts";
 export type { UpdateFault } from "./schema-tree.ts";
+export { byAge, workflowSettings } from "./workflow-settings.ts";
+export type { WorkflowSettings } from "./workflow-settings.ts";
 export type { ManifestFile } from "./yaml-documents.ts";

@@ -5,3 +5,4 @@ export { LoopbackGatekeeper } from "./auth/static-gatekeepers.ts";
 export { createGateway, DEFAULT_LIMITS } from "./http/gateway.ts";
 export type { AnsweredRequest, GatewayLimits, GatewayLog, GatewayOptions } from "./http/gateway.ts";
 export * from "./stores/index.ts";
+export { queueDefinition, storeDefinitions } from "./stores/manifest-definitions.ts";

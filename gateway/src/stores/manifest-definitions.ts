@@ -1,5 +1,5 @@
 /** What manifests say of workflows and queues, as the API shows it and starts honour it. Pure. */
-import { durationMs, queueNameOf, workflowNameOf } from "@memflow/crds";
+import { byAge, queueNameOf, workflowNameOf, workflowSettings } from "@memflow/crds";
 import type { TaskQueue, Workflow } from "@memflow/crds";
 import type { QueueDefinition, WorkflowDefinition } from "./index.ts";
 
@@ -21,12 +21,14 @@ export function storeDefinitions(
   queues: readonly QueueDefinition[],
 ): StoreDefinitions {
   const taken = new Set<string>();
-  const elders = placed.toSorted(byAge).filter(({ workflow, taskQueue }) => {
-    const key = JSON.stringify([queueNameOf(taskQueue), workflowNameOf(workflow)]);
-    if (taken.has(key)) return false;
-    taken.add(key);
-    return true;
-  });
+  const elders = placed
+    .toSorted((left, right) => byAge(left.workflow, right.workflow))
+    .filter(({ workflow, taskQueue }) => {
+      const key = JSON.stringify([queueNameOf(taskQueue), workflowNameOf(workflow)]);
+      if (taken.has(key)) return false;
+      taken.add(key);
+      return true;
+    });
   return { workflows: elders.map(workflowDefinition).toSorted(byName), queues: queues.toSorted(byName) };
 }
 
@@ -51,7 +53,7 @@ export function queueDefinition(taskQueue: TaskQueue, scaling: unknown): QueueDe
 }
 
 function workflowDefinition({ workflow, taskQueue }: PlacedDefinition): WorkflowDefinition {
-  const { input, output, timeouts, retry, retention, searchAttributes, defaultArgs, suspend } = workflow.spec;
+  const { input, output, suspend } = workflow.spec;
   return {
     name: workflow.metadata.name,
     workflowName: workflowNameOf(workflow),
@@ -59,32 +61,8 @@ function workflowDefinition({ workflow, taskQueue }: PlacedDefinition): Workflow
     suspended: suspend,
     inputSchema: input?.schema,
     outputSchema: output?.schema,
-    timeouts: timeouts && { ...ms("executionMs", timeouts.execution), ...ms("runMs", timeouts.run) },
-    retry: retry && {
-      maximumAttempts: retry.maximumAttempts,
-      backoffCoefficient: retry.backoffCoefficient,
-      initialIntervalMs: durationMs(retry.initialInterval),
-      maximumIntervalMs: durationMs(retry.maximumInterval),
-    },
-    retention: retention && {
-      ...ms("completedMs", retention.completed),
-      ...ms("failedMs", retention.failed),
-    },
-    searchAttributes: Object.keys(searchAttributes).length > 0 ? searchAttributes : undefined,
-    defaultArgs,
+    ...workflowSettings(workflow.spec),
   };
-}
-
-function ms(name: string, duration: string | undefined): Readonly<Record<string, number>> {
-  return duration === undefined ? {} : { [name]: durationMs(duration) };
-}
-
-function byAge(left: PlacedDefinition, right: PlacedDefinition): number {
-  const [one, other] = [left.workflow.metadata, right.workflow.metadata];
-  return (
-    (one.creationTimestamp ?? "").localeCompare(other.creationTimestamp ?? "") ||
-    (one.uid ?? "").localeCompare(other.uid ?? "")
-  );
 }
 
 function byName(left: { readonly name: string }, right: { readonly name: string }): number {
