@@ -28,7 +28,7 @@ export { runOutsideGuards } from "./guards/outside-runs.ts";
 export { currentContext } from "./replay/run-context.ts";
 export type { RunContext, RunFacts } from "./replay/run-context.ts";
 export type { Invoke } from "./replay/run-machine.ts";
-export { listenSource, resolveConnection } from "./store/connection-source.ts";
+export { listenSource, resolveConnection, tlsOptions } from "./store/connection-source.ts";
 export type { ConnectionSource } from "./store/connection-source.ts";
 export { migrate, schemaVersion } from "./store/migrator.ts";
 export { newId } from "./store/new-id.ts";

@@ -24,7 +24,7 @@ export { BUILD_RUNS_COUNT_MAX, moveRuns, readBuildRuns, setQueueBuilds } from ".
 export type { BuildRole, BuildRuns, QueueBuild, QueueBuilds, RunMove } from "./store/builds.ts";
 export { terminateRuns } from "./store/ended-runs.ts";
 export { grantStatements } from "./store/grants.ts";
-export { listenSource, resolveConnection, withPooled } from "./store/connection-source.ts";
+export { listenSource, resolveConnection, tlsOptions, withPooled } from "./store/connection-source.ts";
 export type { ConnectionSource } from "./store/connection-source.ts";
 export { queueChannel, quoteIdentifier } from "./store/identifiers.ts";
 export { Listener } from "./store/listener.ts";

@@ -123,6 +123,19 @@ interface SourceParts {
   readonly clientClass?: ClientClass;
 }
 
+/**
+ * The member `ssl` of a connection, for a mode of libpq. With an authority that signs nobody else, `verify-ca` leaves the server's
+ * name unchecked; without one it is checked as by `verify-full`: the system's authorities sign for anyone.
+ *
+ * @param authority - PEM; the system's when left out.
+ */
+export function tlsOptions(mode: string, authority: string | undefined): unknown {
+  if (mode === "disable") return false;
+  if (mode === "require") return { rejectUnauthorized: false };
+  if (authority === undefined) return {};
+  return mode === "verify-ca" ? { ca: authority, checkServerIdentity: () => undefined } : { ca: authority };
+}
+
 function sourceOf({ config, field, flags, clientClass = pg.Client }: SourceParts): ConnectionSource {
   const clean = cleanConfig(config, field);
   const target = readTarget(clean, field);

@@ -6,7 +6,7 @@
  * authority is taken from the Secret, since the file that the string names is there in pods of one Store alone.
  */
 import { createHash } from "node:crypto";
-import { resolveConnection } from "@memflow/engine";
+import { resolveConnection, tlsOptions } from "@memflow/engine";
 import type { ConnectionSource } from "@memflow/engine";
 import { STORE_CREDENTIALS } from "@memflow/operator/api";
 import type { Secret } from "@memflow/operator/kube";
@@ -66,14 +66,5 @@ function optionsOf(uri: string, authority: string | undefined): Readonly<Record<
   // A blank is written as %20: a "+" would be read as it stands.
   const search = url.searchParams.toString().replaceAll("+", "%20");
   url.search = search;
-  return { connectionString: url.href, ssl: sslOf(mode, authority) };
-}
-
-function sslOf(mode: string, authority: string | undefined): unknown {
-  if (mode === "disable") return false;
-  if (mode === "require") return { rejectUnauthorized: false };
-  const ca = authority === undefined ? {} : { ca: authority };
-  return mode === "verify-ca" && authority !== undefined
-    ? { ...ca, checkServerIdentity: () => undefined }
-    : ca;
+  return { connectionString: url.href, ssl: tlsOptions(mode, authority) };
 }

@@ -2,7 +2,7 @@
  * A connection source from credentials, and what tells one from another. Opens nothing.
  */
 import { createHash } from "node:crypto";
-import { resolveConnection } from "@memflow/engine/provision";
+import { resolveConnection, tlsOptions } from "@memflow/engine/provision";
 import type { ConnectionSource } from "@memflow/engine/provision";
 import type { Credentials, TlsRules } from "./core/credentials.ts";
 
@@ -45,15 +45,5 @@ export function fingerprintOf(value: unknown): string {
 
 function optionsOf(credentials: Credentials, tls: TlsRules): Readonly<Record<string, unknown>> {
   const { host, port, database, user, password, parameters } = credentials;
-  return { ...parameters, host, port, database, user, password, ssl: sslOf(tls) };
-}
-
-function sslOf({ mode, authority }: TlsRules): unknown {
-  if (mode === "disable") return false;
-  if (mode === "require") return { rejectUnauthorized: false };
-  const ca = authority === undefined ? {} : { ca: authority };
-  // Without an authority of its own a server must prove its name too: the system's sign for anyone.
-  return mode === "verify-ca" && authority !== undefined
-    ? { ...ca, checkServerIdentity: () => undefined }
-    : ca;
+  return { ...parameters, host, port, database, user, password, ssl: tlsOptions(tls.mode, tls.authority) };
 }
