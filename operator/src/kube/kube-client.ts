@@ -6,6 +6,7 @@
  * for, a read also when nobody answered. A write of which nobody knows whether it was carried out is the caller's to look
  * after. Every write says by which field manager. It holds no objects: that is the reflector's part.
  */
+import type { Readable } from "node:stream";
 import type { KubeConfig } from "@kubernetes/client-node";
 import { backoffMs } from "./backoff.ts";
 import type { Backoff } from "./backoff.ts";
@@ -264,14 +265,10 @@ export class KubeClient {
       timeoutMs: this.#attemptTimeoutMs,
       signal,
     };
-    const answer = await this.#observed(call, async () => {
-      const opened = await this.#transport.open(call);
-      return { answer: opened, status: "body" in opened ? OK : opened.status };
-    });
-    if (!("body" in answer)) throw answerError(describe(call), answer);
+    const body = await this.#openBody(call);
     return readWatchEvents<T>({
       request: describe(call),
-      body: answer.body,
+      body,
       idleMs,
       clock: this.clock,
       signal,
@@ -470,12 +467,7 @@ export class KubeClient {
       timeoutMs: this.#attemptTimeoutMs,
       signal,
     };
-    const answer = await this.#observed(call, async () => {
-      const opened = await this.#transport.open(call);
-      return { answer: opened, status: "body" in opened ? OK : opened.status };
-    });
-    if (!("body" in answer)) throw answerError(describe(call), answer);
-    return answer.body;
+    return this.#openBody(call);
   }
 
   /** Closes the connections; what is under way fails. */
@@ -536,6 +528,16 @@ export class KubeClient {
     } catch (cause) {
       throw new KubeProtocolError(describe(call), "the answer is not JSON", cause);
     }
+  }
+
+  /** The body of an answer that goes on, once the server accepted. */
+  async #openBody(call: HttpCall): Promise<Readable> {
+    const answer = await this.#observed(call, async () => {
+      const opened = await this.#transport.open(call);
+      return { answer: opened, status: "body" in opened ? OK : opened.status };
+    });
+    if (!("body" in answer)) throw answerError(describe(call), answer);
+    return answer.body;
   }
 
   /** Sends, and tells how that ended whoever counts. */
