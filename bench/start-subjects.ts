@@ -4,7 +4,7 @@
 import { fork } from "node:child_process";
 import { once } from "node:events";
 import { Agent, request } from "node:http";
-import { join } from "node:path";
+import { fileURLToPath } from "node:url";
 import { newId, resolveConnection, StoreClient } from "@memflow/engine";
 import { QUEUE } from "./engine-workflows.ts";
 import type { Job } from "./jobs.ts";
@@ -40,7 +40,7 @@ export async function openStarter(url: string): Promise<SubjectClient> {
 /** A gateway, and who calls it over connections that stay. */
 export async function openHttpStarter(url: string): Promise<SubjectClient> {
   const gateway = fork(
-    join(import.meta.dirname, "gateway-process.ts"),
+    fileURLToPath(import.meta.resolve("@memflow/e2e/gateway-process")),
     [JSON.stringify({ url, schema: SCHEMA })],
     {
       execArgv: ["-C", "source"],

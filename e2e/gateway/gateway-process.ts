@@ -1,5 +1,5 @@
 /**
- * A gateway process for tests of what happens when one dies: a single Store, and a caller who may all.
+ * A gateway process, for tests of what happens when one dies and for the bench: a single Store, and a caller who may all.
  *
  * Its argument is the JSON of `GatewayProcessOptions`; it sends `{ port }` once it listens, and ends with its parent.
  */
