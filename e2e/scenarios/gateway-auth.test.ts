@@ -4,7 +4,13 @@
  */
 import { holds, STORES, WORKFLOWS } from "@memflow/operator/api";
 import { expect } from "vitest";
-import { clusterCertificate, installEvaluation, reachGateway, useCluster } from "../cluster/testing/index.ts";
+import {
+  clusterCertificate,
+  installEvaluation,
+  letImpersonate,
+  reachGateway,
+  useCluster,
+} from "../cluster/testing/index.ts";
 import type { GatewayAnswer, ScenarioBench } from "../cluster/testing/index.ts";
 
 const { scenario } = useCluster({ form: "node" });
@@ -47,14 +53,14 @@ scenario(
     // By a certificate alone: starts and signals, and no more.
     const started = await gateway.ask({ path: "/runs", certificate: ada, body: { workflow: "order" } });
     expect(started.status).toBe(201);
-    const { runId } = started.body as { readonly runId: string };
+    const runId = String(started.body["runId"]);
     const signal = { path: `/runs/${runId}/signals/paid`, body: { data: 1 } };
     const signaled = await gateway.ask({ ...signal, certificate: ada });
     expect(signaled.status).toBe(201);
     const terminate = { path: `/runs/${runId}:terminate`, body: {} };
     const refused = await gateway.ask({ ...terminate, certificate: ada });
     expect(refused.status).toBe(403);
-    expect(refused.body.detail).toContain(
+    expect(refused.body["detail"]).toContain(
       `user "ada" may not terminate workflows/runs.memflow.io "order" in namespace "${bench.namespace}"`,
     );
     // Of another Workflow not even that, whatever the request says.
@@ -63,8 +69,8 @@ scenario(
 
     // Without the right, and without anybody.
     const stranger = await gateway.ask({ ...signal, certificate: eve });
-    expect([stranger.status, stranger.body.code]).toEqual([403, "Forbidden"]);
-    expect(stranger.body.detail).toContain('user "eve" may not signal');
+    expect([stranger.status, stranger.body["code"]]).toEqual([403, "Forbidden"]);
+    expect(stranger.body["detail"]).toContain('user "eve" may not signal');
     expect((await gateway.ask(signal)).status).toBe(401);
     expect((await gateway.ask({ ...signal, headers: { "x-remote-user": "ada" } })).status).toBe(401);
     expect((await gateway.ask({ ...signal, token: vaultToken })).status).toBe(401);
@@ -76,15 +82,15 @@ scenario(
     expect((await gateway.ask({ ...signal, certificate: bob })).status).toBe(403);
     expect((await gateway.ask({ ...terminate, certificate: bob, headers: asAda })).status).toBe(403);
     const usurped = await gateway.ask({ ...signal, certificate: eve, headers: asAda });
-    expect([usurped.status, usurped.body.detail]).toEqual([
+    expect([usurped.status, usurped.body["detail"]]).toEqual([
       403,
       expect.stringContaining('user "eve" may not impersonate users "ada"'),
     ]);
 
     // By a token: one for the gateway, and one as a kubeconfig has it.
-    expect((await gateway.ask({ path: `/runs/${runId}`, token: kubeToken })).body.status).toBe("running");
+    expect((await gateway.ask({ path: `/runs/${runId}`, token: kubeToken })).body["status"]).toBe("running");
     const ended = await gateway.ask({ ...terminate, token });
-    expect([ended.status, ended.body.status]).toEqual([200, "terminated"]);
+    expect([ended.status, ended.body["status"]]).toEqual([200, "terminated"]);
 
     const lines = await auditLines(bench);
     const lineOf = ({ requestId }: GatewayAnswer): AuditLine | undefined =>
@@ -173,22 +179,7 @@ async function applyObjects(bench: ScenarioBench): Promise<void> {
       { kind: "ServiceAccount", name: "grace", namespace: bench.namespace },
     ),
   ]);
-  const name = `${bench.namespace}-as-ada`;
-  await bench.apply([
-    {
-      apiVersion: `${RBAC}/v1`,
-      kind: "ClusterRole",
-      metadata: { name },
-      rules: [{ apiGroups: [""], resources: ["users"], resourceNames: ["ada"], verbs: ["impersonate"] }],
-    },
-    {
-      apiVersion: `${RBAC}/v1`,
-      kind: "ClusterRoleBinding",
-      metadata: { name },
-      roleRef: { apiGroup: RBAC, kind: "ClusterRole", name },
-      subjects: [user("bob")],
-    },
-  ]);
+  await letImpersonate(bench, "bob", "ada");
 }
 
 function binding(name: string, role: object, subject: object): object {

@@ -17,6 +17,7 @@ import { parseAllDocuments } from "yaml";
 import { programPath } from "../cluster/programs.ts";
 import {
   clusterCertificate,
+  letImpersonate,
   installEvaluation,
   PRODUCT_IMAGES,
   useCluster,
@@ -197,25 +198,7 @@ async function applyRights(bench: ScenarioBench): Promise<void> {
     ]),
     bind("agent-owner", { kind: "Role", name: "agent-owner" }, [grace]),
   ]);
-  const name = `${namespace}-plugin-as-ada`;
-  bench.afterwards(async () => {
-    await bench.kubectl(["delete", "clusterrole,clusterrolebinding", name, "--ignore-not-found"]);
-  });
-  await bench.apply([
-    {
-      apiVersion: `${RBAC}/v1`,
-      kind: "ClusterRole",
-      metadata: { name },
-      rules: [{ apiGroups: [""], resources: ["users"], resourceNames: ["ada"], verbs: ["impersonate"] }],
-    },
-    {
-      apiVersion: `${RBAC}/v1`,
-      kind: "ClusterRoleBinding",
-      metadata: { name },
-      roleRef: { apiGroup: RBAC, kind: "ClusterRole", name },
-      subjects: [user("bob")],
-    },
-  ]);
+  await letImpersonate(bench, "bob", "ada");
 }
 
 async function untilServed(bench: ScenarioBench): Promise<void> {

@@ -27,8 +27,8 @@ export interface GatewayCall {
 export interface GatewayAnswer {
   readonly status: number;
   readonly requestId: string;
-  // oxlint-disable-next-line typescript/no-explicit-any -- whatever the operation answers; expectations say what it is
-  readonly body: any;
+  /** What the operation answers. */
+  readonly body: Readonly<Record<string, unknown>>;
 }
 
 /** @see reachGateway */
@@ -71,7 +71,7 @@ export async function reachGateway(bench: ScenarioBench): Promise<ReachedGateway
       return {
         status: response.statusCode ?? 0,
         requestId: String(response.headers["x-request-id"]),
-        body: JSON.parse(Buffer.concat(chunks).toString("utf8")) as unknown,
+        body: JSON.parse(Buffer.concat(chunks).toString("utf8")) as Readonly<Record<string, unknown>>,
       };
     },
   };

@@ -18,7 +18,7 @@ export { readBuilds, startStore, taskQueue } from "./store.ts";
 export type { ScenarioStore, StoreOptions, TaskQueuePart } from "./store.ts";
 export { reachGateway } from "./gateway.ts";
 export type { GatewayAnswer, GatewayCall, ReachedGateway } from "./gateway.ts";
-export { clusterCertificate } from "./users.ts";
+export { clusterCertificate, letImpersonate } from "./users.ts";
 export type { ClientCertificate } from "./users.ts";
 export { installEvaluation, reachEvaluationPostgres } from "./evaluation.ts";
 export { objectsLeft } from "./left-over.ts";

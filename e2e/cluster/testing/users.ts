@@ -55,3 +55,28 @@ export async function clusterCertificate(
     await rm(folder, { recursive: true, force: true });
   }
 }
+
+/** Lets a user act as another; the right goes with the scenario. */
+export async function letImpersonate(bench: ScenarioBench, user: string, other: string): Promise<void> {
+  const group = "rbac.authorization.k8s.io";
+  const apiVersion = `${group}/v1`;
+  const name = `${bench.namespace}-${user}-as-${other}`;
+  bench.afterwards(async () => {
+    await bench.kubectl(["delete", "clusterrole,clusterrolebinding", name, "--ignore-not-found"]);
+  });
+  await bench.apply([
+    {
+      apiVersion,
+      kind: "ClusterRole",
+      metadata: { name },
+      rules: [{ apiGroups: [""], resources: ["users"], resourceNames: [other], verbs: ["impersonate"] }],
+    },
+    {
+      apiVersion,
+      kind: "ClusterRoleBinding",
+      metadata: { name },
+      roleRef: { apiGroup: group, kind: "ClusterRole", name },
+      subjects: [{ kind: "User", name: user, apiGroup: group }],
+    },
+  ]);
+}
