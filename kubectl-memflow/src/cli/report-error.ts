@@ -64,7 +64,9 @@ interface ProblemError {
 
 function describeProblem({ code, status, problem }: ProblemError, io: CliIo): Told {
   const lines = [problem.detail];
-  for (const { path, message } of problem.errors ?? []) lines.push(`  ${path}: ${message}`);
+  const { errors = [] } = problem;
+  // The detail is the first of them.
+  if (errors.length > 1) for (const { path, message } of errors) lines.push(`  ${path}: ${message}`);
   if (problem.remedy !== undefined) lines.push(problem.remedy);
   const next =
     code === "WorkflowAlreadyOpen" && problem.runId !== undefined
